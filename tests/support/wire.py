@@ -1,0 +1,50 @@
+"""Requests made by hand through the project's own codecs, for what no client lets one ask."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import TypeVar
+
+from protocol.apis import request_header_version, response_header_version
+from protocol.messages.header import RequestHeader, ResponseHeader
+from protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
+from protocol.schema import Message, decode, decode_prefix, encode
+
+R = TypeVar("R", bound=Message)
+
+
+def frame(request: Message, version: int, correlation_id: int = 1, client_id: str | None = "test") -> bytes:
+    key = request.SPEC.key
+    header = RequestHeader(
+        request_api_key=key, request_api_version=version, correlation_id=correlation_id, client_id=client_id
+    )
+    body = encode(header, request_header_version(key, version)) + encode(request, version)
+    return struct.pack(">i", len(body)) + body
+
+
+def receive(connection: socket.socket) -> bytes:
+    """One frame without its size; fails if the node closes the connection first."""
+    size = connection.recv(4, socket.MSG_WAITALL)
+    assert len(size) == 4, "the connection was closed"
+    (length,) = struct.unpack(">i", size)
+    body = connection.recv(length, socket.MSG_WAITALL)
+    assert len(body) == length
+    return body
+
+
+def ask(bootstrap: str, request: Message, version: int, answer: type[R]) -> R:
+    host, port = bootstrap.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(frame(request, version))
+        body = receive(connection)
+    key = request.SPEC.key
+    _, position = decode_prefix(ResponseHeader, response_header_version(key, version), body, 0)
+    return decode(answer, version, body, position)
+
+
+def init_producer_id(bootstrap: str) -> int:
+    request = InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=1000)
+    answer = ask(bootstrap, request, 4, InitProducerIdResponse)
+    assert answer.error_code == 0
+    return answer.producer_id
