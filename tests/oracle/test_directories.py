@@ -119,7 +119,7 @@ def test_apache_kafka_serves_a_directory_that_we_wrote(tmp_path: Path, clean: bo
 
 
 def kafka_with_history(directory: Path) -> tuple[ApacheKafka, dict[str, Records]]:
-    """A stopped Apache Kafka whose directory holds compacted logs with gaps, control batches, offsets; and its contents."""
+    """A stopped Apache Kafka with compacted logs, control batches and offsets in its directory; and the contents."""
     kafka = ApacheKafka(
         directory,
         properties={"log.cleaner.backoff.ms": "200", "log.segment.delete.delay.ms": "100", "log.cleaner.threads": "1"},

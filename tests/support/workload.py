@@ -1,7 +1,7 @@
 """A load whose every acknowledged record is written down, to be looked for afterwards.
 
-Values are unique numbers, a producer's in rising order. What counts as acknowledged is what the client's delivery report
-said; a record without a report may be there or not, but never twice when the producer is idempotent.
+Values are unique numbers, a producer's in rising order. What counts as acknowledged is what the client's delivery
+report said; a record without a report may be there or not, but never twice when the producer is idempotent.
 """
 
 from __future__ import annotations

@@ -1,0 +1,154 @@
+"""Disks that are slow, full or broken under a running node: an error to the client, nothing acknowledged lost, and no
+harm to the partitions of other directories."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, Message, Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from tests.support.faulty_disk import FaultyDisk
+from tests.support.node import BarnabasNode
+from tests.support.workload import RecordedLoad, assert_nothing_lost_or_duplicated, read_values
+
+DEADLINE_S = 60
+
+
+class TwoDirectories:
+    """A node with two log directories, and topics known to lie in the first or the second."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.faults = FaultyDisk(tmp_path / "faults")
+        self.first, self.second = tmp_path / "first", tmp_path / "second"
+        # The metadata log is the first directory's: trouble is ordered for the second.
+        self.node = BarnabasNode(tmp_path / "node", {"log.dirs": f"{self.first},{self.second}"})
+
+    def start(self) -> None:
+        self.node.start(self.faults.environment)
+
+    def topic_in(self, directory: Path, **config: str) -> str:
+        """A new topic whose one partition lies in `directory`."""
+        client = AdminClient({"bootstrap.servers": self.node.bootstrap})
+        for number in range(40):
+            name = f"{directory.name}-{number}-{time.monotonic_ns()}"
+            client.create_topics([NewTopic(name, 1, 1, config=config)])[name].result(DEADLINE_S)
+            if (directory / f"{name}-0").is_dir():
+                return name
+        raise AssertionError(f"no partition was placed in {directory}")
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[TwoDirectories]:
+    directories = TwoDirectories(tmp_path)
+    directories.start()
+    yield directories
+    directories.node.kill()
+
+
+def produce_latencies(bootstrap: str, topic: str, count: int) -> list[float]:
+    """Seconds from handing one record over to its report, one after the other."""
+    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": 0})
+    latencies = []
+    for number in range(count):
+        done: list[object] = []
+        began = time.monotonic()
+        producer.produce(topic, f"{number}", on_delivery=lambda error, _, done=done: done.append(error))
+        while not done:
+            producer.poll(0.5)
+            assert time.monotonic() < began + DEADLINE_S
+        assert done == [None]
+        latencies.append(time.monotonic() - began)
+    return latencies
+
+
+def p99(values: list[float]) -> float:
+    return statistics.quantiles(values, n=100)[98]
+
+
+def outcome(bootstrap: str, topic: str, value: str) -> KafkaError | None:
+    """What the client is told of one record, without retries."""
+    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "message.send.max.retries": 0})
+    told: list[KafkaError | None] = []
+
+    def delivered(error: KafkaError | None, _: Message) -> None:
+        told.append(error)
+
+    producer.produce(topic, value, on_delivery=delivered)
+    producer.flush(DEADLINE_S)
+    assert len(told) == 1
+    return told[0]
+
+
+def test_slow_syncs_of_one_directory_do_not_slow_the_other(two: TwoDirectories) -> None:
+    quick, slow = two.topic_in(two.first), two.topic_in(two.second, **{"flush.messages": "1"})
+    bootstrap = two.node.bootstrap
+    member = Consumer({"bootstrap.servers": bootstrap, "group.id": "watched", "session.timeout.ms": 6000})
+    lost: list[object] = []
+    member.subscribe([quick], on_lost=lambda *_: lost.append(1))
+    while not member.assignment():
+        member.poll(0.1)
+    produce_latencies(bootstrap, quick, 100)
+    usual = p99(produce_latencies(bootstrap, quick, 400))
+    two.faults.slow_syncs(two.second, 200)
+    load = RecordedLoad(bootstrap, slow, 1).start()
+    try:
+        began = time.monotonic()
+        beside = []
+        while time.monotonic() < began + 10:
+            beside += produce_latencies(bootstrap, quick, 50)
+            member.poll(0)
+    finally:
+        two.faults.healthy()
+    load.finish()
+    # A sync takes 200 ms; a partition that waited behind one would show it at once, whatever the machine's noise.
+    assert p99(beside) < max(2 * usual, 0.1)
+    assert not lost
+    assert load.acknowledged
+    assert_nothing_lost_or_duplicated(load, read_values(bootstrap, slow, 1))
+    member.close()
+
+
+@pytest.mark.parametrize("trouble", ["full", "failing_writes"])
+def test_a_disk_that_fails_under_writes(two: TwoDirectories, trouble: str) -> None:
+    sound, broken = two.topic_in(two.first), two.topic_in(two.second)
+    bootstrap = two.node.bootstrap
+    load = RecordedLoad(bootstrap, broken, 1, **{"message.timeout.ms": 3000}).start()
+    time.sleep(0.5)
+    order: Callable[[Path], None] = getattr(two.faults, trouble)
+    order(two.second)
+    deadline = time.monotonic() + DEADLINE_S
+    while outcome(bootstrap, broken, "0") is None:
+        assert time.monotonic() < deadline, "writes to a broken disk are acknowledged"
+    load.stop()
+    # The other directory serves on, for produce, consume and new topics.
+    assert outcome(bootstrap, sound, "1") is None
+    assert list(read_values(bootstrap, sound, 1)) == [1]
+    two.faults.healthy()
+    assert two.node.stop() == 0
+    two.start()
+    places = read_values(bootstrap, broken, 1)
+    places.pop(0, None)
+    load.acknowledged.pop(0, None)
+    assert len(load.acknowledged) > 10
+    assert_nothing_lost_or_duplicated(load, places)
+
+
+def test_a_failed_sync_is_not_retried(two: TwoDirectories) -> None:
+    synced = two.topic_in(two.second, **{"flush.messages": "1"})
+    bootstrap = two.node.bootstrap
+    assert outcome(bootstrap, synced, "1") is None
+    two.faults.failing_syncs(two.second)
+    assert outcome(bootstrap, synced, "2") is not None
+    two.faults.healthy()
+    # The directory stays offline until the node starts again: what a failed sync left in the page cache is unknown.
+    assert outcome(bootstrap, synced, "3") is not None
+    two.node.kill()
+    two.start()
+    assert outcome(bootstrap, synced, "4") is None
+    values = list(read_values(bootstrap, synced, 1))
+    assert values[0] == 1 and values[-1] == 4 and 3 not in values
