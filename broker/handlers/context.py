@@ -1,0 +1,124 @@
+"""What a handler is given beside its request, and what it may return.
+
+A handler is `handle(request, context)` in the module of its API. Its kind of return value says when the connection may
+start the next request:
+
+    a response       the request is done
+    a Future         its effect (append, state change, refusal) is made, and only the answer waits: the next request starts,
+                     answers still leave in order
+    a coroutine      (`async def handle`) nothing may start before it has ended: for what awaits *before* its effect
+    None             done, and the client expects no answer (Produce with acks=0)
+
+Refusals of the whole request are raised as ApiError and become the error response of that API; so does any other
+exception, as UNKNOWN_SERVER_ERROR, logged and counted. A Future may be cancelled when the client has gone and the API's row
+says so. `then()` turns the result of a Future into a response.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from protocol.schema import Message
+
+if TYPE_CHECKING:
+    from broker.auto_topics import AutoTopics
+    from broker.controller.channel import ControllerChannel
+    from broker.environment import Clock
+    from broker.metadata.cache import MetadataCache
+    from broker.producer_ids import ProducerIds
+    from broker.replication.fetch_session import FetchSessions
+    from broker.replication.replica_manager import ReplicaManager
+    from broker.server.connection import Connection
+    from config.properties import NodeConfig
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Answer: TypeAlias = "Message | None"
+HandlerResult: TypeAlias = "Message | asyncio.Future[Message] | Coroutine[Any, Any, Message] | None"
+
+
+@dataclass(slots=True)
+class NodeServices:
+    """The parts of a node that handlers call; made once, in node.py."""
+
+    config: NodeConfig
+    clock: Clock
+    metadata: MetadataCache
+    controller: ControllerChannel
+    replicas: ReplicaManager
+    fetch_sessions: FetchSessions
+    producer_ids: ProducerIds
+    auto_topics: AutoTopics
+    groups: Any
+    served_apis: tuple[tuple[int, int, int], ...] = ()
+    """(api key, lowest, highest version) of every API answered on broker listeners; set by the dispatcher."""
+
+
+class RequestContext:
+    __slots__ = ("api_key", "api_version", "client_id", "connection", "correlation_id", "node")
+
+    def __init__(
+        self,
+        node: NodeServices,
+        connection: Connection,
+        api_key: int,
+        api_version: int,
+        correlation_id: int,
+        client_id: str | None,
+    ) -> None:
+        self.node = node
+        self.connection = connection
+        self.api_key = api_key
+        self.api_version = api_version
+        self.correlation_id = correlation_id
+        self.client_id = client_id
+
+    @property
+    def listener_name(self) -> str:
+        return self.connection.listener_name
+
+    @property
+    def client_host(self) -> str:
+        """As text, without the slash that Kafka's messages put in front."""
+        return self.connection.client_host
+
+    @property
+    def principal(self) -> str:
+        return self.connection.principal
+
+
+def then(future: asyncio.Future[T], make: Callable[[T], R]) -> asyncio.Future[R]:
+    """A future of `make(result)`; an exception of `future`, or of `make`, becomes its exception.
+
+    Cancelling the returned future cancels `future`."""
+    result: asyncio.Future[R] = future.get_loop().create_future()
+
+    def complete(done: asyncio.Future[T]) -> None:
+        if result.done():
+            return
+        if done.cancelled():
+            result.cancel()
+            return
+        error = done.exception()
+        if error is not None:
+            result.set_exception(error)
+            return
+        try:
+            result.set_result(make(done.result()))
+        except Exception as failure:
+            result.set_exception(failure)
+
+    def forward_cancel(outer: asyncio.Future[R]) -> None:
+        if outer.cancelled() and not future.done():
+            future.cancel()
+
+    if future.done():
+        complete(future)
+    else:
+        future.add_done_callback(complete)
+        result.add_done_callback(forward_cancel)
+    return result
