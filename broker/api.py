@@ -1,0 +1,90 @@
+"""THE table of what this node answers: an API stands here if and only if it is served.
+
+The table's rows name a handler module (`broker.handlers.<name>`, imported when its first request comes) and say on which
+listeners the API is answered. Version ranges are those of the protocol's own table (`protocol.apis`) up to the highest stable
+one, unless a row narrows them. What ApiVersions advertises is derived from here, so it cannot promise more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from protocol.apis import APIS
+
+PRODUCE: Final = 0
+API_VERSIONS: Final = 18
+
+
+class ListenerKind(Enum):
+    BROKER = "broker"
+    CONTROLLER = "controller"
+
+
+BROKER: Final = frozenset({ListenerKind.BROKER})
+BOTH: Final = frozenset({ListenerKind.BROKER, ListenerKind.CONTROLLER})
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    key: int
+    name: str
+    """In snake_case: the handler's module."""
+    listeners: frozenset[ListenerKind] = BROKER
+    lowest_advertised: int | None = None
+    """Where ApiVersions must name a lower version than is served."""
+    cancel_when_gone: bool = False
+    """Whether a parked request is given up when its client disconnects: for reads that hold no promise."""
+
+    @property
+    def lowest_version(self) -> int:
+        return APIS[self.key].lowest
+
+    @property
+    def highest_version(self) -> int:
+        """The highest stable one: a version that may still change is not served."""
+        spec = APIS[self.key]
+        return spec.highest - 1 if spec.latest_unstable else spec.highest
+
+    @property
+    def advertised(self) -> tuple[int, int, int]:
+        lowest = self.lowest_version if self.lowest_advertised is None else self.lowest_advertised
+        return self.key, lowest, self.highest_version
+
+
+TABLE: Final = (
+    # Versions 0 to 2 of Produce are refused, but librdkafka takes their absence for a broker that cannot compress
+    # (KAFKA-18659).
+    Api(0, "produce", lowest_advertised=0),
+    Api(1, "fetch", cancel_when_gone=True),
+    Api(2, "list_offsets"),
+    Api(3, "metadata"),
+    Api(8, "offset_commit"),
+    Api(9, "offset_fetch"),
+    Api(10, "find_coordinator"),
+    Api(11, "join_group"),
+    Api(12, "heartbeat"),
+    Api(13, "leave_group"),
+    Api(14, "sync_group"),
+    Api(15, "describe_groups"),
+    Api(16, "list_groups"),
+    Api(18, "api_versions"),
+    Api(19, "create_topics"),
+    Api(20, "delete_topics"),
+    Api(22, "init_producer_id"),
+    Api(23, "offset_for_leader_epoch"),
+    Api(32, "describe_configs"),
+    Api(33, "alter_configs"),
+    Api(37, "create_partitions"),
+    Api(42, "delete_groups"),
+    Api(44, "incremental_alter_configs"),
+    Api(47, "offset_delete"),
+    Api(60, "describe_cluster"),
+    Api(75, "describe_topic_partitions"),
+)
+
+
+def served_on(kind: ListenerKind) -> dict[int, Api]:
+    """The APIs answered on listeners of a kind, by key, in the order of keys."""
+    return {api.key: api for api in sorted(TABLE, key=lambda api: api.key) if kind in api.listeners}

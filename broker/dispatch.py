@@ -1,0 +1,220 @@
+"""From a frame to an answer: header, API and version, body, handler, response or error response.
+
+Runs in the connection's callback; a request whose handler answers at once costs no task. What cannot be answered closes the
+connection, as Kafka does: an API that is not served here, a version out of range, bytes that do not decode. The one
+exception is ApiVersions of an unknown version, which is answered in version 0 (KIP-511), so that any client can find out
+what to speak.
+
+An exception of a handler becomes the error response of its API (`broker.handlers.errors`): ApiError with its code,
+anything else -1 with a traceback in the log. Counterpart: KafkaApis.handle, RequestContext.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import logging
+import struct
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from broker.api import API_VERSIONS, Api, ListenerKind, served_on
+from broker.handlers.context import HandlerResult, NodeServices, RequestContext
+from broker.handlers.errors import error_response, unsupported_api_versions
+from broker.server.connection import CloseConnection, Connection, Frame, Held, Outcome, Parked, Parts
+from protocol.apis import request_class, request_header_version, response_header_version
+from protocol.errors import ApiError, DecodeError, ErrorCode
+from protocol.messages.header import RequestHeader
+from protocol.schema import Message, decode, decode_prefix, encode_parts
+
+log = logging.getLogger("barnabas.request")
+
+_FIXED_HEADER = struct.Struct(">hhi")
+_FIXED_HEADER_AND_CLIENT_ID_SIZE = struct.Struct(">hhih")
+_RESPONSE_HEADER_0 = struct.Struct(">ii")
+_RESPONSE_HEADER_1 = struct.Struct(">iix")
+
+
+class ServedApi:
+    """A row of the table, with its handler once it was needed, and its counters."""
+
+    __slots__ = ("api", "errors", "flexible_headers", "handle", "highest", "lowest", "request_class", "requests")
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self.lowest = api.lowest_version
+        self.highest = api.highest_version
+        self.requests = 0
+        self.errors = 0
+        """Requests that ended in an exception nobody expected."""
+        self.handle: Callable[[Any, RequestContext], HandlerResult] | None = None
+        self.request_class: type[Message] = Message
+        versions = range(self.lowest, self.highest + 1)
+        self.flexible_headers = tuple(
+            (request_header_version(api.key, version) >= 2, response_header_version(api.key, version) >= 1)
+            for version in versions
+        )
+        """By version less the lowest: is the request's header flexible, is the response's."""
+
+    def load(self) -> Callable[[Any, RequestContext], HandlerResult]:
+        self.request_class = request_class(self.api.key)
+        handle: Callable[[Any, RequestContext], HandlerResult]
+        handle = importlib.import_module(f"broker.handlers.{self.api.name}").handle
+        self.handle = handle
+        return handle
+
+
+class Dispatcher:
+    """Starts the requests of all connections of one kind of listener."""
+
+    def __init__(self, node: NodeServices, kind: ListenerKind = ListenerKind.BROKER) -> None:
+        self._node = node
+        self._served = {key: ServedApi(api) for key, api in served_on(kind).items()}
+        if kind is ListenerKind.BROKER:
+            node.served_apis = tuple(served.api.advertised for served in self._served.values())
+
+    @property
+    def served(self) -> Mapping[int, ServedApi]:
+        return self._served
+
+    def start(self, frame: Frame, connection: Connection) -> Outcome:
+        if len(frame) < _FIXED_HEADER.size:
+            raise CloseConnection(f"a request of {len(frame)} bytes has no header")
+        key, version, correlation_id = _FIXED_HEADER.unpack_from(frame)
+        served = self._served.get(key)
+        if served is None:
+            raise CloseConnection(f"a request for API {key}, which is not served on listener {connection.listener_name}")
+        if not served.lowest <= version <= served.highest:
+            if key == API_VERSIONS:
+                return _encode(unsupported_api_versions(), 0, correlation_id, flexible=False)
+            raise CloseConnection(f"a request for API {served.api.name} in the unsupported version {version}")
+        handle = served.handle or served.load()
+        flexible_request, flexible_response = served.flexible_headers[version - served.lowest]
+        try:
+            client_id, position = _read_client_id(frame, flexible_request)
+            request = decode(served.request_class, version, frame, position)
+        except DecodeError as error:
+            raise CloseConnection(f"a request for {served.api.name} v{version} that cannot be read: {error}") from None
+        served.requests += 1
+        context = RequestContext(self._node, connection, key, version, correlation_id, client_id)
+        try:
+            result = handle(request, context)
+        except Exception as error:
+            return self._encode_error(served, request, context, error)
+        if isinstance(result, Message):
+            return _encode(result, version, correlation_id, flexible=flexible_response)
+        if result is None:
+            return None
+        if asyncio.isfuture(result):
+            # The request's bytes must not live as long as its answer takes.
+            refusal = _without_records(request)
+            return Parked(
+                result,
+                lambda future: self._finish(served, refusal, context, future, flexible_response),
+                cancel_when_gone=served.api.cancel_when_gone,
+            )
+        assert inspect.iscoroutine(result)
+        return Held(self._run(served, request, context, result, flexible_response))
+
+    async def _run(
+        self,
+        served: ServedApi,
+        request: Message,
+        context: RequestContext,
+        coroutine: Coroutine[Any, Any, Message | None],
+        flexible: bool,
+    ) -> Parts | None:
+        try:
+            response = await coroutine
+        except Exception as error:
+            return self._encode_error(served, request, context, error)
+        if response is None:
+            return None
+        return _encode(response, context.api_version, context.correlation_id, flexible=flexible)
+
+    def _finish(
+        self,
+        served: ServedApi,
+        request: Message,
+        context: RequestContext,
+        future: asyncio.Future[Message | None],
+        flexible: bool,
+    ) -> Parts | None:
+        if future.cancelled():
+            raise CloseConnection("the request was given up")
+        error = future.exception()
+        if error is not None:
+            return self._encode_error(served, request, context, error)
+        response = future.result()
+        if response is None:
+            return None
+        return _encode(response, context.api_version, context.correlation_id, flexible=flexible)
+
+    def _encode_error(
+        self, served: ServedApi, request: Message, context: RequestContext, error: BaseException
+    ) -> Parts:
+        if isinstance(error, CloseConnection):
+            raise error
+        if isinstance(error, ApiError):
+            code, message = error.code, error.message
+        else:
+            served.errors += 1
+            code, message = ErrorCode.UNKNOWN_SERVER_ERROR, None
+            log.error(
+                "%s v%d of client %r at %s failed",
+                served.api.name,
+                context.api_version,
+                context.client_id,
+                context.client_host,
+                exc_info=error,
+            )
+        response = error_response(context.api_key, context.api_version, request, code, message)
+        if response is None:
+            raise CloseConnection(f"{served.api.name} failed with {code.name}, and its client awaits no answer")
+        flexible = served.flexible_headers[context.api_version - served.lowest][1]
+        return _encode(response, context.api_version, context.correlation_id, flexible=flexible)
+
+
+def _read_client_id(frame: Frame, flexible: bool) -> tuple[str | None, int]:
+    """The client id, and where the body begins."""
+    if len(frame) < _FIXED_HEADER_AND_CLIENT_ID_SIZE.size:
+        raise DecodeError("the header ends before the client id")
+    size = _FIXED_HEADER_AND_CLIENT_ID_SIZE.unpack_from(frame)[3]
+    position = 10
+    client_id = None
+    if size >= 0:
+        position += size
+        if position > len(frame):
+            raise DecodeError(f"a client id of {size} bytes does not fit into the request")
+        try:
+            client_id = frame[10:position].decode()
+        except UnicodeDecodeError:
+            raise DecodeError("the client id is not UTF-8") from None
+    if not flexible:
+        return client_id, position
+    if position < len(frame) and frame[position] == 0:
+        return client_id, position + 1
+    # Tagged fields in a request's header: nobody sends them yet.
+    _, position = decode_prefix(RequestHeader, 2, bytes(frame), 0)
+    return client_id, position
+
+
+def _encode(response: Message, version: int, correlation_id: int, *, flexible: bool) -> Parts:
+    parts: list[Any] = encode_parts(response, version)
+    size = 4
+    for part in parts:
+        size += len(part)
+    if flexible:
+        parts[0] = _RESPONSE_HEADER_1.pack(size + 1, correlation_id) + parts[0]
+    else:
+        parts[0] = _RESPONSE_HEADER_0.pack(size, correlation_id) + parts[0]
+    return parts
+
+
+def _without_records(request: Message) -> Message:
+    """What is enough of a parked request to make its error response."""
+    for topic in getattr(request, "topic_data", ()):
+        for partition in topic.partition_data:
+            partition.records = None
+    return request

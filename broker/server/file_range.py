@@ -1,0 +1,35 @@
+"""A stretch of a log's file on its way to a client: read piece by piece while it is sent, never as a whole.
+
+Stands in a response's `records` field in place of bytes; its length is known, its bytes are fetched when the socket takes
+them. So a client that asks for 50 MB and does not read costs one piece of memory.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class ReadableFile(Protocol):
+    def pread(self, size: int, offset: int) -> bytes: ...
+
+    def pread_nowait(self, size: int, offset: int) -> bytes | None: ...
+
+
+class FileRange:
+    __slots__ = ("file", "position", "size")
+
+    def __init__(self, file: ReadableFile, position: int, size: int) -> None:
+        self.file = file
+        self.position = position
+        self.size = size
+
+    def __len__(self) -> int:
+        return self.size
+
+    def read_nowait(self, offset: int, size: int) -> bytes | None:
+        """`size` bytes at `offset` of the range, or None where the disk would have to be waited for."""
+        return self.file.pread_nowait(size, self.position + offset)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """As `read_nowait`, but waits; not for the event loop."""
+        return self.file.pread(size, self.position + offset)

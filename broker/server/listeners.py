@@ -1,0 +1,129 @@
+"""The listening sockets of a node, and what all its connections share.
+
+A `Server` opens the endpoints, hands accepted sockets to `Connection`s, and keeps the limits among them: how many, how
+much memory, how long silent. It knows nothing of Kafka's requests: `start_request` is given each frame.
+
+Stopping is graceful: sockets close first, requests under way are answered, then connections close. Counterpart:
+SocketServer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from broker.environment import Clock, Executor
+from broker.server.connection import Connection, Frame, Outcome
+from broker.server.limits import ConnectionQuota, IdleWheel, RequestMemory
+
+log = logging.getLogger("barnabas.server")
+
+SCRATCH_BYTES = 256 * 1024
+TICK_S = 1.0
+CLOSES_LOGGED_PER_TICK = 20
+"""A flood of bad peers must not become a flood of log lines."""
+STOP_CHECK_S = 0.01
+
+StartRequest = Callable[[Frame, Connection], Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    max_frame_bytes: int = 100 * 1024 * 1024
+    request_memory_bytes: int = 1024 * 1024 * 1024
+    max_connections: int = -1
+    max_connections_per_ip: int = -1
+    max_connections_per_ip_overrides: Mapping[str, int] = field(default_factory=dict)
+    max_idle_s: float = 600.0
+    backlog: int = 50
+
+
+class Server:
+    def __init__(self, start_request: StartRequest, limits: ServerLimits, clock: Clock, executor: Executor) -> None:
+        self.start_request = start_request
+        self.executor = executor
+        self.max_frame_bytes = limits.max_frame_bytes
+        self.scratch = memoryview(bytearray(SCRATCH_BYTES))
+        self.memory = RequestMemory(limits.request_memory_bytes)
+        self.quota = ConnectionQuota(
+            limits.max_connections, limits.max_connections_per_ip, limits.max_connections_per_ip_overrides
+        )
+        self.wheel = IdleWheel(limits.max_idle_s, clock.monotonic())
+        self.loop = asyncio.get_running_loop()
+        self.accepted = 0
+        self._backlog = limits.backlog
+        self._clock = clock
+        self._connections: dict[Connection, None] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._listeners: list[asyncio.Server] = []
+        self._closes_in_tick = 0
+        self._ticker: asyncio.TimerHandle | None = self.loop.call_later(TICK_S, self._tick)
+
+    @property
+    def connection_count(self) -> int:
+        return self.quota.count
+
+    async def listen(self, listener_name: str, host: str | None, port: int) -> int:
+        """Opens one endpoint (None: all interfaces; port 0: a free one) and returns its port. OSError as the socket's."""
+        listener = await self.loop.create_server(
+            lambda: Connection(self, listener_name), host or None, port, backlog=self._backlog, reuse_address=True
+        )
+        self._listeners.append(listener)
+        bound: int = listener.sockets[0].getsockname()[1]
+        return bound
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuses new connections, lets what was begun be answered for at most `grace_s`, and closes all."""
+        for listener in self._listeners:
+            listener.close()
+        for connection in list(self._connections):
+            connection.stop_requests()
+        deadline = self._clock.monotonic() + grace_s
+        while any(not each.is_idle for each in self._connections) and self._clock.monotonic() < deadline:
+            await asyncio.sleep(STOP_CHECK_S)
+        for connection in list(self._connections):
+            connection.close_for("the node stops")
+        for task in list(self._tasks):
+            task.cancel()
+        if self._ticker is not None:
+            self._ticker.cancel()
+            self._ticker = None
+        await asyncio.sleep(0)
+
+    # From connections.
+
+    def opened(self, connection: Connection) -> bool:
+        self.accepted += 1
+        refusal = self.quota.acquire(connection.client_host)
+        if refusal is not None:
+            self.report_closed(connection, refusal)
+            return False
+        self._connections[connection] = None
+        self.wheel.add(connection)
+        return True
+
+    def closed(self, connection: Connection) -> None:
+        del self._connections[connection]
+        self.quota.release(connection.client_host)
+        self.wheel.remove(connection)
+        self.memory.forget(connection)
+
+    def keep(self, task: asyncio.Task[Any]) -> None:
+        """The loop itself holds tasks weakly."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def report_closed(self, connection: Connection, reason: str) -> None:
+        self._closes_in_tick += 1
+        if self._closes_in_tick <= CLOSES_LOGGED_PER_TICK:
+            log.info("closing the connection of %s: %s", connection.client_host, reason)
+
+    def _tick(self) -> None:
+        self._ticker = self.loop.call_later(TICK_S, self._tick)
+        if self._closes_in_tick > CLOSES_LOGGED_PER_TICK:
+            log.info("%d more connections were closed", self._closes_in_tick - CLOSES_LOGGED_PER_TICK)
+        self._closes_in_tick = 0
+        self.wheel.tick(self._clock.monotonic())

@@ -1,0 +1,98 @@
+"""Bytes of one connection become frames, with as few copies and as little memory as the peer's bytes justify.
+
+A frame is a big-endian int32 size, then so many bytes. Reads go into a scratch buffer shared by all connections of the
+process (filled and emptied within one callback, never kept); frames that lie in it whole are copied out, since their views
+live on. A frame that is larger, or that came in part, gets a buffer of its own, and the rest of it is received right
+there. That buffer grows with what has arrived, so a peer that announces 100 MB and sends nothing costs nothing.
+
+Counterpart: NetworkReceive. An announced size that is negative or over the limit is a DecodeError, after the frames before
+it have been handed out.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from protocol.errors import DecodeError
+
+FIRST_BUFFER_BYTES = 64 * 1024
+
+_SIZE = struct.Struct(">i")
+
+
+class Receiver:
+    __slots__ = ("_filled", "_frame", "_max_bytes", "_rest", "_scratch", "_size", "failure")
+
+    def __init__(self, scratch: memoryview, max_bytes: int) -> None:
+        self._scratch = scratch
+        self._max_bytes = max_bytes
+        self._rest = b""
+        """The first bytes of a size, less than four."""
+        self._frame: bytearray | None = None
+        self._filled = 0
+        self._size = 0
+        self.failure: DecodeError | None = None
+
+    @property
+    def has_partial(self) -> bool:
+        return self._frame is not None or bool(self._rest)
+
+    @property
+    def partial_bytes(self) -> int:
+        """How much of a frame in progress has come."""
+        return self._filled if self._frame is not None else len(self._rest)
+
+    @property
+    def allocated_bytes(self) -> int:
+        return 0 if self._frame is None else len(self._frame)
+
+    def buffer(self) -> memoryview:
+        """Where the next bytes go; must be given back to `received` before any other receiver of this scratch is used."""
+        frame = self._frame
+        if frame is not None:
+            if self._filled == len(frame):
+                frame.extend(bytes(min(len(frame), self._size - len(frame))))
+            return memoryview(frame)[self._filled :]
+        rest = self._rest
+        if rest:
+            self._scratch[: len(rest)] = rest
+            return self._scratch[len(rest) :]
+        return self._scratch
+
+    def received(self, count: int) -> list[bytes | bytearray]:
+        """Takes `count` bytes that were put into `buffer()`; returns the frames that are now whole, without their size."""
+        frame = self._frame
+        if frame is None:
+            end = count + len(self._rest)
+            self._rest = b""
+            return self._split(end)
+        self._filled += count
+        if self._filled < self._size:
+            return []
+        self._frame = None
+        return [frame]
+
+    def _split(self, end: int) -> list[bytes | bytearray]:
+        scratch = self._scratch
+        frames: list[bytes | bytearray] = []
+        position = 0
+        while position + 4 <= end:
+            (size,) = _SIZE.unpack_from(scratch, position)
+            if size < 0 or size > self._max_bytes:
+                self.failure = DecodeError(f"a request of {size} bytes, the limit is {self._max_bytes}")
+                return frames
+            start = position + 4
+            position = start + size
+            if position > end:
+                self._begin(size, scratch[start:end])
+                return frames
+            frames.append(bytes(scratch[start:position]))
+        self._rest = bytes(scratch[position:end])
+        return frames
+
+    def _begin(self, size: int, first: memoryview) -> None:
+        self._size = size
+        self._filled = len(first)
+        frame = bytearray(min(size, max(FIRST_BUFFER_BYTES, len(first))))
+        frame[: self._filled] = first
+        self._frame = frame
