@@ -1,11 +1,11 @@
 """What can go wrong: error codes of the protocol, and the exceptions that stand for the other kinds of failure.
 
 Four kinds, never mixed. An expected outcome is an `ErrorCode`, in a field of a response; where a handler finds it deep
-down it may raise `ApiError`. A peer that broke the protocol is a `DecodeError` and loses its connection. A failed disk is a
-`StorageError` and takes its log directory offline. Our own mistakes are asserts.
+down it may raise `ApiError`. A peer that broke the protocol is a `DecodeError` and loses its connection. A failed disk
+is a `StorageError` and takes its log directory offline. Our own mistakes are asserts.
 
-Codes, names and `retriable` are Kafka's (`org.apache.kafka.common.protocol.Errors`). The sentences are our own; they travel
-in `error_message` fields where nothing more precise is known.
+Codes, names and `retriable` are Kafka's (`org.apache.kafka.common.protocol.Errors`). The sentences are our own; they
+travel in `error_message` fields where nothing more precise is known.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class ErrorCode(IntEnum):
 
 
 class ApiError(Exception):
-    """An expected refusal on a request's path: becomes `code` (and `message`, where the response has room) in the response."""
+    """An expected refusal on a request's path: the response carries `code`, and `message` where it has room."""
 
     def __init__(self, code: ErrorCode, message: str | None = None) -> None:
         super().__init__(code, message)
@@ -247,8 +247,8 @@ _MESSAGES: Final[dict[ErrorCode, str]] = {
     ErrorCode.NOT_COORDINATOR: "this broker is not the coordinator asked for",
     ErrorCode.INVALID_TOPIC_EXCEPTION: "the topic's name is not valid, or the topic may not be used this way",
     ErrorCode.RECORD_LIST_TOO_LARGE: "the record batch is larger than a log segment may be",
-    ErrorCode.NOT_ENOUGH_REPLICAS: "there are fewer in-sync replicas than the topic requires",
-    ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND: "the records were appended, but to fewer in-sync replicas than the topic requires",
+    ErrorCode.NOT_ENOUGH_REPLICAS: "there are fewer in-sync replicas than required",
+    ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND: "the records were appended, but to fewer in-sync replicas than required",
     ErrorCode.INVALID_REQUIRED_ACKS: "the value of acks is not one of -1, 0 and 1",
     ErrorCode.ILLEGAL_GENERATION: "the generation is not the group's present one",
     ErrorCode.INCONSISTENT_GROUP_PROTOCOL: "the member's protocol type or assignors do not fit those of the group",
@@ -266,7 +266,7 @@ _MESSAGES: Final[dict[ErrorCode, str]] = {
     ErrorCode.UNSUPPORTED_VERSION: "the version of this API is not supported",
     ErrorCode.TOPIC_ALREADY_EXISTS: "a topic of this name exists already",
     ErrorCode.INVALID_PARTITIONS: "the number of partitions is not valid",
-    ErrorCode.INVALID_REPLICATION_FACTOR: "the replication factor is not valid, or larger than the number of available brokers",
+    ErrorCode.INVALID_REPLICATION_FACTOR: "the replication factor is not valid, or there are fewer brokers",
     ErrorCode.INVALID_REPLICA_ASSIGNMENT: "the assignment of replicas is not valid",
     ErrorCode.INVALID_CONFIG: "a configuration key or value is not valid",
     ErrorCode.NOT_CONTROLLER: "this node is not the active controller",
@@ -280,7 +280,7 @@ _MESSAGES: Final[dict[ErrorCode, str]] = {
     ErrorCode.INVALID_PRODUCER_ID_MAPPING: "the producer id does not belong to this transactional id",
     ErrorCode.INVALID_TRANSACTION_TIMEOUT: "the transaction timeout is larger than this broker allows",
     ErrorCode.CONCURRENT_TRANSACTIONS: "another operation on the same transaction is under way",
-    ErrorCode.TRANSACTION_COORDINATOR_FENCED: "the transaction coordinator that sent this has been replaced by a newer one",
+    ErrorCode.TRANSACTION_COORDINATOR_FENCED: "a newer transaction coordinator has replaced the one that sent this",
     ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "access to the transactional id is denied",
     ErrorCode.SECURITY_DISABLED: "security features are not enabled",
     ErrorCode.OPERATION_NOT_ATTEMPTED: "the operation was not attempted, because another in the same request failed",

@@ -4,10 +4,11 @@
     | size int32 | size bytes of payload | size int32 |
     +------------+-----------------------+------------+------ ...
 
-`FrameDecoder` takes what a socket gave, in any cut, and hands out whole payloads. A payload is its own `bytes`, or a view
-of the chunk when one chunk held it whole: chunks given to `feed` must not change afterwards, because request handlers keep
-views of a payload for as long as they work on it. A negative size, or one over the limit (`socket.request.max.bytes`), is
-a DecodeError before any memory is set aside; the connection ends there, as with Kafka's `NetworkReceive`.
+`FrameDecoder` takes what a socket gave, in any cut, and hands out whole payloads. A payload is its own `bytes`, or a
+view of the chunk when one chunk held it whole: chunks given to `feed` must not change afterwards, because request
+handlers keep views of a payload for as long as they work on it. A negative size, or one over the limit
+(`socket.request.max.bytes`), is a DecodeError before any memory is set aside; the connection ends there, as with
+Kafka's `NetworkReceive`.
 """
 
 from __future__ import annotations

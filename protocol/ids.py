@@ -1,8 +1,8 @@
 """Identities that travel in requests, records and file names.
 
-Topic ids, directory ids, incarnation ids and cluster ids are 16 raw bytes here, exactly as they lie on the wire; Kafka's
-text form (URL-safe base64 without padding, 22 characters) appears only in files and messages for people. The two
-reserved ids are those of `org.apache.kafka.common.Uuid`.
+Topic ids, directory ids, incarnation ids and cluster ids are 16 raw bytes here, exactly as they lie on the wire;
+Kafka's text form (URL-safe base64 without padding, 22 characters) appears only in files and messages for people. The
+two reserved ids are those of `org.apache.kafka.common.Uuid`.
 """
 
 from __future__ import annotations
