@@ -52,8 +52,9 @@ def kafka_libs(version: str = VERSION) -> Path:
     needs(java_available(), "java and javac")
     home = Path(os.environ.get("KAFKA_PEER") or Path.home() / ".cache" / "kafka-peer") / version
     if not _is_complete(home, version):
-        needs(shutil.which("mvn") is not None, f"the jars of Apache Kafka {version} in {home}/libs, or mvn to fetch
-        them") home.mkdir(parents=True, exist_ok=True) with (home / "lock").open("w") as lock:
+        needs(shutil.which("mvn") is not None, f"Apache Kafka {version} in {home}/libs, or mvn to fetch it")
+        home.mkdir(parents=True, exist_ok=True)
+        with (home / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # test workers and other checkouts share the directory
             if not _is_complete(home, version):
                 _fetch(home, version)
