@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 
 from protocol import codec_runtime
 from protocol.fields import Array, Bytes, Field, Fixed, Records, String, Struct, Uuid128
-from protocol.schema import Codec, Message
+from protocol.schema import Decoder, Encoder, Message
 
 _STRING_BYTES_MAX: Final = 0x7FFF
 
@@ -55,9 +55,12 @@ def _struct_in(hint: Any) -> type[Message] | None:
     return None
 
 
-def compile_codec(cls: type[Message], version: int) -> Codec:
-    encoder, decoder = _Encoder(cls, version), _Decoder(cls, version)
-    return Codec(encoder.build(), decoder.build(), decoder.has_records)
+def compile_encoder(cls: type[Message], version: int) -> Encoder:
+    return _Encoder(cls, version).build()
+
+
+def compile_decoder(cls: type[Message], version: int) -> Decoder:
+    return Decoder(_Decoder(cls, version).build(), wants_view=_holds_records(cls))
 
 
 def encoder_source(cls: type[Message], version: int) -> str:
@@ -132,7 +135,7 @@ class _Decoder(_Generator):
 
     def __init__(self, cls: type[Message], version: int) -> None:
         super().__init__(cls, version)
-        self.has_records = _holds_records(cls)
+        self.wants_view = _holds_records(cls)
 
     def source(self) -> str:
         target = self.struct(self.cls)
@@ -246,7 +249,7 @@ class _Decoder(_Generator):
         return variable
 
     def slice(self, kind: type[Field], end: str) -> str:
-        if not self.has_records:
+        if not self.wants_view:
             return f"data[pos:{end}].decode()" if kind is String else f"data[pos:{end}]"
         if kind is String:
             return f'str(data[pos:{end}], "utf-8")'

@@ -248,7 +248,7 @@ _MESSAGES: Final[dict[ErrorCode, str]] = {
     ErrorCode.INVALID_TOPIC_EXCEPTION: "the topic's name is not valid, or the topic may not be used this way",
     ErrorCode.RECORD_LIST_TOO_LARGE: "the record batch is larger than a log segment may be",
     ErrorCode.NOT_ENOUGH_REPLICAS: "there are fewer in-sync replicas than required",
-    ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND: "the records were appended, but to fewer in-sync replicas than required",
+    ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND: "the records were appended, but too few replicas are in sync",
     ErrorCode.INVALID_REQUIRED_ACKS: "the value of acks is not one of -1, 0 and 1",
     ErrorCode.ILLEGAL_GENERATION: "the generation is not the group's present one",
     ErrorCode.INCONSISTENT_GROUP_PROTOCOL: "the member's protocol type or assignors do not fit those of the group",

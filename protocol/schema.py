@@ -52,8 +52,9 @@ __all__ = [
     "Bool",
     "Buffer",
     "Bytes",
-    "Codec",
+    "Decoder",
     "EncodeError",
+    "Encoder",
     "Field",
     "Fixed",
     "Float64",
@@ -71,7 +72,6 @@ __all__ = [
     "Uint32",
     "UnsupportedVersionError",
     "Uuid128",
-    "codec_of",
     "coordinator_key",
     "coordinator_value",
     "data",
@@ -174,30 +174,42 @@ class Message(msgspec.Struct, kw_only=True, gc=False):
 M = TypeVar("M", bound=Message)
 
 
-class Codec(NamedTuple):
-    """The generated functions of one (class, version). They raise what the wrappers below translate.
-
-    `encode(message, parts, cuts)` appends to both lists: `cuts` are the indexes of parts that are worth not being
-    copied.
-    """
-
-    encode: Callable[[Any, list[Buffer], list[int]], None]
-    decode: Callable[[Any, int], tuple[Any, int]]
-    has_records: bool
+Encoder: TypeAlias = Callable[[Any, list[Buffer], list[int]], None]
+"""`encoder(message, parts, cuts)` appends to both lists: `cuts` are the indexes of parts that are better not copied."""
 
 
-_codecs: Final[dict[tuple[type[Message], int], Codec]] = {}
+class Decoder(NamedTuple):
+    function: Callable[[Any, int], tuple[Any, int]]
+    wants_view: bool  # of data with records in it; all else is faster from bytes
 
 
-def codec_of(cls: type[Message], version: int) -> Codec:
-    codec = _codecs.get((cls, version))
-    if codec is None:
-        if not cls.SPEC.versions.covers(version):
-            raise UnsupportedVersionError(f"{cls.__name__} has no version {version}")
-        from protocol.compiler import compile_codec
+_encoders: Final[dict[tuple[type[Message], int], Encoder]] = {}
+_decoders: Final[dict[tuple[type[Message], int], Decoder]] = {}
 
-        codec = _codecs[cls, version] = compile_codec(cls, version)
-    return codec
+
+def _encoder_of(cls: type[Message], version: int) -> Encoder:
+    encoder = _encoders.get((cls, version))
+    if encoder is None:
+        _check_version(cls, version)
+        from protocol.compiler import compile_encoder
+
+        encoder = _encoders[cls, version] = compile_encoder(cls, version)
+    return encoder
+
+
+def _decoder_of(cls: type[Message], version: int) -> Decoder:
+    decoder = _decoders.get((cls, version))
+    if decoder is None:
+        _check_version(cls, version)
+        from protocol.compiler import compile_decoder
+
+        decoder = _decoders[cls, version] = compile_decoder(cls, version)
+    return decoder
+
+
+def _check_version(cls: type[Message], version: int) -> None:
+    if not cls.SPEC.versions.covers(version):
+        raise UnsupportedVersionError(f"{cls.__name__} has no version {version}")
 
 
 def encode(message: Message, version: int) -> bytes:
@@ -221,9 +233,10 @@ def encode_parts(message: Message, version: int) -> list[Buffer]:
 
 
 def _encode(message: Message, version: int, cuts: list[int]) -> list[Buffer]:
+    encoder = _encoder_of(type(message), version)
     parts: list[Buffer] = []
     try:
-        codec_of(type(message), version).encode(message, parts, cuts)
+        encoder(message, parts, cuts)
     except (struct.error, TypeError, AttributeError, UnicodeEncodeError) as error:
         raise EncodeError(f"{type(message).__name__} does not fit version {version}: {error}") from error
     return parts
@@ -240,14 +253,14 @@ def decode(cls: type[M], version: int, data: Buffer, position: int = 0, *, exact
 
 def decode_prefix(cls: type[M], version: int, data: Buffer, position: int) -> tuple[M, int]:
     """The message that begins at `position`, and the position after it."""
-    codec = codec_of(cls, version)
-    if codec.has_records:
+    function, wants_view = _decoder_of(cls, version)
+    if wants_view:
         if type(data) is not memoryview:
             data = memoryview(data)
     elif type(data) is not bytes:
-        data = bytes(data)  # slices and text come out of bytes twice as fast
+        data = bytes(data)
     try:
-        decoded: tuple[M, int] = codec.decode(data, position)
+        decoded: tuple[M, int] = function(data, position)
     except (struct.error, IndexError):
         raise DecodeError(f"the data ends inside a {cls.__name__} of version {version}") from None
     except UnicodeDecodeError:
