@@ -1,13 +1,13 @@
 """Files: all that storage asks of a file system, as two small Protocols, and the real disk behind them.
 
 Storage opens, writes, syncs, renames and deletes through `Files` only, so tests and the simulator can put a disk there
-that forgets what was not synced, tears writes, runs full or fails. Errors are OSError, with the usual errno; whoever owns a
-log directory turns them into StorageError.
+that forgets what was not synced, tears writes, runs full or fails. Errors are OSError, with the usual errno; whoever
+owns a log directory turns them into StorageError.
 
 What holds for every implementation: a `File` stays readable as long as someone refers to it, even after the name it was
 opened by was removed or renamed, and gives its descriptor back when the last reference goes. New, renamed and removed
-names last only once `sync_dir` on their directory returned; bytes only once `sync` on their file did. After a `sync` that
-failed the content is in doubt for good: the kernel may have dropped the pages, and a second try may lie.
+names last only once `sync_dir` on their directory returned; bytes only once `sync` on their file did. After a `sync`
+that failed the content is in doubt for good: the kernel may have dropped the pages, and a second try may lie.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ class Files(Protocol):
         """Creates or replaces the content in place: a crash may leave a part of it."""
         ...
 
-    def write_atomically(self, path: str, data: Buffer) -> None:
-        """A crash leaves the old content or the new, never a part; returns once the new one lasts."""
+    def write_atomically(self, path: str, data: Buffer, *, sync_directory: bool = True) -> None:
+        """A crash leaves the old content or the new, never a part; the new one lasts once the directory is synced."""
         ...
 
     def sync_file(self, path: str) -> None: ...
@@ -300,11 +300,12 @@ class DiskFiles:
         finally:
             os.close(fd)
 
-    def write_atomically(self, path: str, data: Buffer) -> None:
+    def write_atomically(self, path: str, data: Buffer, *, sync_directory: bool = True) -> None:
         temporary = path + ".tmp"
         self.write_bytes(temporary, data, sync=True)
         os.replace(temporary, path)
-        self.sync_dir(os.path.dirname(path) or ".")
+        if sync_directory:
+            self.sync_dir(os.path.dirname(path) or ".")
 
     def sync_file(self, path: str) -> None:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
