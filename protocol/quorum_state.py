@@ -25,7 +25,7 @@ def encode_quorum_state(state: QuorumStateData, version: int) -> bytes:
         fields = _fields_v1(state)
     else:
         raise UnsupportedVersionError(f"quorum-state has no version {version}")
-    return json.dumps({**fields, "data_version": version}, separators=(",", ":")).encode()
+    return json.dumps({**fields, "data_version": version}, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def _fields_v0(state: QuorumStateData) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class FetchSnapshotResponse(Message):
         )
         size: Annotated[int, Int64("0+")] = 0
         position: Annotated[int, Int64("0+")] = 0
-        unaligned_records: Annotated[RecordBytes, Records("0+")] = None
+        unaligned_records: Annotated[RecordBytes, Records("0+")] = b""
 
     class TopicSnapshot(Message):
         name: Annotated[str, String("0+")] = ""

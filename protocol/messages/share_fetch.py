@@ -81,7 +81,7 @@ class ShareFetchResponse(Message):
         current_leader: Annotated[ShareFetchResponse.LeaderIdAndEpoch, Struct("0+")] = msgspec.field(
             default_factory=lambda: ShareFetchResponse.LeaderIdAndEpoch()
         )
-        records: Annotated[RecordBytes, Records("0+", nullable="0")] = None
+        records: Annotated[RecordBytes, Records("0+", nullable="0")] = b""
         acquired_records: Annotated[list[ShareFetchResponse.AcquiredRecords], Array("0+")] = []
 
     class ShareFetchableTopicResponse(Message):
