@@ -103,25 +103,90 @@ def walk_pure(
     data = bytes(payload)
     size = len(data)
     position = 0
+    # Records with short varints and no headers, most of all there are, take the short way if no sum can overflow.
+    short_way = INT64_MIN + 2**32 < base_timestamp < INT64_MAX - 2**32
     for index in range(count):
-        length, position = _varint(data, position, size, 32)
-        if position < 0 or length < 0 or length > size - position:
-            return BAD_LENGTH, index, NO_TIMESTAMP, None
-        end = position + length
-        fault, timestamp, has_key = _walk_record(data, position, end, index, base_timestamp)
-        if fault:
-            return fault, index, NO_TIMESTAMP, None
-        position = end
+        record = _walk_plain_record(data, position, index) if short_way else None
+        if record is not None:
+            delta, has_key, position = record
+            timestamp = base_timestamp + delta
+        else:
+            length, position = _varint(data, position, size, 32)
+            if position < 0 or length < 0 or length > size - position:
+                return BAD_LENGTH, index, NO_TIMESTAMP, None
+            end = position + length
+            fault, timestamp, has_key = _walk_record(data, position, end, index, base_timestamp)
+            if fault:
+                return fault, index, NO_TIMESTAMP, None
+            position = end
         if timestamp > largest:
             largest = timestamp
-        if len(found) < faults_max:
-            if require_key and not has_key:
+        if require_key and not has_key:
+            if len(found) < faults_max:
                 found.append((index, NO_KEY, timestamp))
-            elif timestamp != NO_TIMESTAMP and not timestamp_min <= timestamp <= timestamp_max:
-                found.append((index, TIMESTAMP_OUT_OF_RANGE, timestamp))
+        elif timestamp != NO_TIMESTAMP and not timestamp_min <= timestamp <= timestamp_max and len(found) < faults_max:
+            found.append((index, TIMESTAMP_OUT_OF_RANGE, timestamp))
     if position != size:
         return BYTES_REMAIN, max(count, 0), NO_TIMESTAMP, None
     return SOUND, 0, largest, found or None
+
+
+def _walk_plain_record(data: bytes, position: int, index: int) -> tuple[int, bool, int] | None:
+    """(timestamp delta, has a key, next position) of a sound record, None if only the long way can tell.
+
+    Nothing is checked on the way: the fields must end exactly where the length says, so all that was read lies within.
+    """
+    try:
+        length = data[position]
+        position += 1
+        if length >= 0x80:
+            length = length & 0x7F | data[position] << 7
+            position += 1
+            if length >= 0x4000:
+                length = length & 0x3FFF | data[position] << 14
+                position += 1
+                if length >= 0x200000:
+                    return None
+        if length & 1:
+            return None
+        end = position + (length >> 1)
+        delta = data[position + 1]
+        position += 2
+        if delta >= 0x80:
+            delta = delta & 0x7F | data[position] << 7
+            position += 1
+            if delta >= 0x4000:
+                return None
+        offset_delta = data[position]
+        position += 1
+        if offset_delta >= 0x80:
+            offset_delta = offset_delta & 0x7F | data[position] << 7
+            position += 1
+        if offset_delta != index << 1 or index >= 0x2000:
+            return None
+        key_length = data[position]
+        position += 1
+        if key_length != 1:
+            if key_length & 1 or key_length >= 0x80:
+                return None
+            position += key_length >> 1
+        value_length = data[position]
+        position += 1
+        if value_length != 1:
+            if value_length >= 0x80:
+                value_length = value_length & 0x7F | data[position] << 7
+                position += 1
+                if value_length >= 0x4000:
+                    value_length = value_length & 0x3FFF | data[position] << 14
+                    position += 1
+            if value_length & 1 or value_length >= 0x200000:
+                return None
+            position += value_length >> 1
+        if data[position] != 0 or position + 1 != end:
+            return None
+    except IndexError:
+        return None
+    return (delta >> 1) ^ -(delta & 1), key_length != 1, end
 
 
 def _walk_record(data: bytes, position: int, end: int, index: int, base_timestamp: int) -> tuple[int, int, bool]:
