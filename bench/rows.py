@@ -12,9 +12,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.support.kafka_peer import kafka_libs
-
 from bench.servers import Server, cpu_seconds
+from tests.support.kafka_peer import kafka_libs
 
 TOOL_DEADLINE_S = 600
 

@@ -57,11 +57,15 @@ def measure(row: Row, servers: Sequence[Server], rounds: int) -> list[str]:
     def cpu(each: Figures) -> float:
         return each.cpu_per_record_us if row.per_record else each.cpu_per_gb
 
-    rates = [[each.rate for each in figures[name]] for name in ("barnabas", "kafka")]
-    costs = [[cpu(each) for each in figures[name]] for name in ("barnabas", "kafka")]
+    def rates(name: str) -> list[float]:
+        return [each.rate for each in figures[name]]
+
+    def costs(name: str) -> list[float]:
+        return [cpu(each) for each in figures[name]]
+
     return [
-        line(f"{row.name}: {unit}", *rates, row.bars["rate"], higher_is_better=True),
-        line(f"{row.name}: {cpu_unit}", *costs, row.bars["cpu"], higher_is_better=False),
+        line(f"{row.name}: {unit}", rates("barnabas"), rates("kafka"), row.bars["rate"], higher_is_better=True),
+        line(f"{row.name}: {cpu_unit}", costs("barnabas"), costs("kafka"), row.bars["cpu"], higher_is_better=False),
     ]
 
 

@@ -6,36 +6,36 @@ import time
 from collections.abc import Callable
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import (
-    AdminClient,
+from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AlterConfigOpType,
     ConfigEntry,
     ConfigResource,
     NewPartitions,
-    NewTopic,
     OffsetSpec,
     ResourceType,
 )
 
+from tests.support.librdkafka import DEADLINE_S, Settings, admin, create_topic, group_consumer, produced, producer
 from tests.support.node import BarnabasNode
 
-DEADLINE_S = 60
 
-
-def produce(node: BarnabasNode, topic: str, values: list[bytes], **settings: object) -> dict[bytes, tuple[int, int]]:
+def produce(
+    node: BarnabasNode, topic: str, values: list[bytes], settings: Settings | None = None
+) -> dict[bytes, tuple[int, int]]:
     """Where each value landed: (partition, offset)."""
     landed: dict[bytes, tuple[int, int]] = {}
-    producer = Producer({"bootstrap.servers": node.bootstrap, "linger.ms": 5, **settings})
+    client = producer(node.bootstrap, {"linger.ms": 5, **(settings or {})})
 
-    def delivered(error: object, message: object) -> None:
+    def delivered(error: object, message: Message) -> None:
         assert error is None, error
-        landed[message.value()] = (message.partition(), message.offset())  # type: ignore[attr-defined]
+        read = produced(message)
+        landed[read.value] = (read.partition, read.offset)
 
     for number, value in enumerate(values):
-        producer.produce(topic, value, key=str(number).encode(), on_delivery=delivered)
-        producer.poll(0)
-    assert producer.flush(DEADLINE_S) == 0
+        client.produce(topic, value, key=str(number).encode(), on_delivery=delivered)
+        client.poll(0)
+    assert client.flush(DEADLINE_S) == 0
     return landed
 
 
@@ -46,32 +46,18 @@ def consume(consumer: Consumer, count: int) -> list[bytes]:
         assert time.monotonic() < deadline, f"{len(values)} of {count}"
         for message in consumer.consume(count - len(values), timeout=1):
             assert message.error() is None, message.error()
-            values.append(message.value())
+            values.append(produced(message).value)
     return values
-
-
-def admin(node: BarnabasNode) -> AdminClient:
-    return AdminClient({"bootstrap.servers": node.bootstrap})
-
-
-def create(node: BarnabasNode, topic: str, partitions: int = 1, **config: str) -> None:
-    for future in admin(node).create_topics([NewTopic(topic, partitions, 1, config=config)]).values():
-        future.result(DEADLINE_S)
-
-
-def group_consumer(node: BarnabasNode, group: str, **settings: object) -> Consumer:
-    defaults = {"auto.offset.reset": "earliest", "enable.auto.commit": False}
-    return Consumer({"bootstrap.servers": node.bootstrap, "group.id": group, **defaults, **settings})
 
 
 @pytest.mark.parametrize("codec", ["none", "gzip", "snappy", "lz4", "zstd"])
 def test_idempotent_produce_and_group_consume(node: BarnabasNode, unique: Callable[[str], str], codec: str) -> None:
     topic = unique("t")
-    create(node, topic, partitions=4)
+    create_topic(node.bootstrap, topic, 4)
     values = [f"value {i}".encode() for i in range(3000)]
-    landed = produce(node, topic, values, **{"enable.idempotence": True, "compression.type": codec})
+    landed = produce(node, topic, values, {"enable.idempotence": True, "compression.type": codec})
     assert sorted(landed) == sorted(values)
-    consumer = group_consumer(node, unique("g"))
+    consumer = group_consumer(node.bootstrap, unique("g"))
     consumer.subscribe([topic])
     try:
         assert sorted(consume(consumer, len(values))) == sorted(values)
@@ -86,8 +72,8 @@ def test_two_members_share_the_partitions_and_the_second_takes_over(
     node: BarnabasNode, unique: Callable[[str], str]
 ) -> None:
     topic, group = unique("t"), unique("g")
-    create(node, topic, partitions=4)
-    first, second = group_consumer(node, group), group_consumer(node, group)
+    create_topic(node.bootstrap, topic, 4)
+    first, second = group_consumer(node.bootstrap, group), group_consumer(node.bootstrap, group)
     try:
         first.subscribe([topic])
         second.subscribe([topic])
@@ -109,11 +95,11 @@ def test_two_members_share_the_partitions_and_the_second_takes_over(
 
 def test_static_member_keeps_its_partitions_over_a_restart(node: BarnabasNode, unique: Callable[[str], str]) -> None:
     topic, group = unique("t"), unique("g")
-    create(node, topic, partitions=2)
-    settings = {"group.instance.id": "one", "session.timeout.ms": 30000}
+    create_topic(node.bootstrap, topic, 2)
+    settings: Settings = {"group.instance.id": "one", "session.timeout.ms": 30000}
     member_ids = []
     for _ in range(2):
-        consumer = group_consumer(node, group, **settings)
+        consumer = group_consumer(node.bootstrap, group, settings)
         consumer.subscribe([topic])
         deadline = time.monotonic() + DEADLINE_S
         while len(consumer.assignment()) != 2:
@@ -121,14 +107,14 @@ def test_static_member_keeps_its_partitions_over_a_restart(node: BarnabasNode, u
             consumer.poll(0.1)
         member_ids.append(consumer.memberid())
         consumer.close()
-    described = admin(node).describe_consumer_groups([group])[group].result(DEADLINE_S)
+    described = admin(node.bootstrap).describe_consumer_groups([group])[group].result(DEADLINE_S)
     assert [member.group_instance_id for member in described.members] == ["one"]
     assert member_ids[0] != member_ids[1]
 
 
 def test_admin_topics_partitions_and_configs(node: BarnabasNode, unique: Callable[[str], str]) -> None:
-    client, topic = admin(node), unique("t")
-    create(node, topic, 2, **{"retention.ms": "3600000"})
+    client, topic = admin(node.bootstrap), unique("t")
+    create_topic(node.bootstrap, topic, 2, {"retention.ms": "3600000"})
     resource = ConfigResource(ResourceType.TOPIC, topic)
     config = client.describe_configs([resource])[resource].result(DEADLINE_S)
     assert config["retention.ms"].value == "3600000"
@@ -142,14 +128,14 @@ def test_admin_topics_partitions_and_configs(node: BarnabasNode, unique: Callabl
     client.create_partitions([NewPartitions(topic, 5)])[topic].result(DEADLINE_S)
     assert len(client.list_topics(topic, timeout=DEADLINE_S).topics[topic].partitions) == 5
     with pytest.raises(KafkaException, match="TOPIC_ALREADY_EXISTS"):
-        create(node, topic)
+        create_topic(node.bootstrap, topic)
     client.delete_topics([topic])[topic].result(DEADLINE_S)
     assert topic not in client.list_topics(timeout=DEADLINE_S).topics
 
 
 def test_list_offsets(node: BarnabasNode, unique: Callable[[str], str]) -> None:
     topic = unique("t")
-    create(node, topic)
+    create_topic(node.bootstrap, topic)
     before = int(time.time() * 1000)
     produce(node, topic, [b"a", b"b", b"c"])
     partition = TopicPartition(topic, 0)
@@ -159,18 +145,18 @@ def test_list_offsets(node: BarnabasNode, unique: Callable[[str], str]) -> None:
         (OffsetSpec.for_timestamp(before - 1000), 0),
         (OffsetSpec.for_timestamp(before + 3_600_000), -1),
     ]:
-        listed = admin(node).list_offsets({partition: spec}, isolation_level=IsolationLevel.READ_UNCOMMITTED)
+        listed = admin(node.bootstrap).list_offsets({partition: spec}, isolation_level=IsolationLevel.READ_UNCOMMITTED)
         assert listed[partition].result(DEADLINE_S).offset == offset
-    maximum = admin(node).list_offsets({partition: OffsetSpec.max_timestamp()})[partition].result(DEADLINE_S)
+    maximum = admin(node.bootstrap).list_offsets({partition: OffsetSpec.max_timestamp()})[partition].result(DEADLINE_S)
     assert 0 <= maximum.offset <= 2
 
 
 def test_groups_are_listed_described_and_deleted(node: BarnabasNode, unique: Callable[[str], str]) -> None:
     topic, group = unique("t"), unique("g")
-    create(node, topic)
+    create_topic(node.bootstrap, topic)
     produce(node, topic, [b"a"])
-    client = admin(node)
-    consumer = group_consumer(node, group)
+    client = admin(node.bootstrap)
+    consumer = group_consumer(node.bootstrap, group)
     consumer.subscribe([topic])
     assert consume(consumer, 1) == [b"a"]
     consumer.commit(asynchronous=False)
@@ -189,7 +175,7 @@ def test_groups_are_listed_described_and_deleted(node: BarnabasNode, unique: Cal
 def test_seek_and_reread(node: BarnabasNode, unique: Callable[[str], str]) -> None:
     topic = unique("t")
     produce(node, topic, [b"a", b"b", b"c"])
-    consumer = group_consumer(node, unique("g"))
+    consumer = group_consumer(node.bootstrap, unique("g"))
     try:
         consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
         assert consume(consumer, 3) == [b"a", b"b", b"c"]

@@ -5,18 +5,16 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.support.faulty_disk import FaultyDisk
+from tests.support.librdkafka import DEADLINE_S, create_topic
 from tests.support.node import BarnabasNode
 from tests.support.workload import RecordedLoad, assert_nothing_lost_or_duplicated, read_values
-
-DEADLINE_S = 60
 
 
 class TwoDirectories:
@@ -31,12 +29,11 @@ class TwoDirectories:
     def start(self) -> None:
         self.node.start(self.faults.environment)
 
-    def topic_in(self, directory: Path, **config: str) -> str:
+    def topic_in(self, directory: Path, config: Mapping[str, str] | None = None) -> str:
         """A new topic whose one partition lies in `directory`."""
-        client = AdminClient({"bootstrap.servers": self.node.bootstrap})
         for number in range(40):
             name = f"{directory.name}-{number}-{time.monotonic_ns()}"
-            client.create_topics([NewTopic(name, 1, 1, config=config)])[name].result(DEADLINE_S)
+            create_topic(self.node.bootstrap, name, 1, config)
             if (directory / f"{name}-0").is_dir():
                 return name
         raise AssertionError(f"no partition was placed in {directory}")
@@ -54,10 +51,15 @@ def produce_latencies(bootstrap: str, topic: str, count: int) -> list[float]:
     """Seconds from handing one record over to its report, one after the other."""
     producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": 0})
     latencies = []
+    done: list[KafkaError | None] = []
+
+    def delivered(error: KafkaError | None, _: Message) -> None:
+        done.append(error)
+
     for number in range(count):
-        done: list[object] = []
+        done.clear()
         began = time.monotonic()
-        producer.produce(topic, f"{number}", on_delivery=lambda error, _, done=done: done.append(error))
+        producer.produce(topic, f"{number}", on_delivery=delivered)
         while not done:
             producer.poll(0.5)
             assert time.monotonic() < began + DEADLINE_S
@@ -85,7 +87,7 @@ def outcome(bootstrap: str, topic: str, value: str) -> KafkaError | None:
 
 
 def test_slow_syncs_of_one_directory_do_not_slow_the_other(two: TwoDirectories) -> None:
-    quick, slow = two.topic_in(two.first), two.topic_in(two.second, **{"flush.messages": "1"})
+    quick, slow = two.topic_in(two.first), two.topic_in(two.second, {"flush.messages": "1"})
     bootstrap = two.node.bootstrap
     member = Consumer({"bootstrap.servers": bootstrap, "group.id": "watched", "session.timeout.ms": 6000})
     lost: list[object] = []
@@ -139,7 +141,7 @@ def test_a_disk_that_fails_under_writes(two: TwoDirectories, trouble: str) -> No
 
 
 def test_a_failed_sync_is_not_retried(two: TwoDirectories) -> None:
-    synced = two.topic_in(two.second, **{"flush.messages": "1"})
+    synced = two.topic_in(two.second, {"flush.messages": "1"})
     bootstrap = two.node.bootstrap
     assert outcome(bootstrap, synced, "1") is None
     two.faults.failing_syncs(two.second)

@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
 
+from tests.support.librdkafka import create_topic
 from tests.support.node import running_node
+from tests.support.wire import init_producer_id
 from tests.support.workload import RecordedLoad, assert_nothing_lost_or_duplicated, read_values
 
 KILLS = int(os.environ.get("BARNABAS_KILLS", "5"))
@@ -25,8 +26,7 @@ def test_acknowledged_records_survive_kills(tmp_path: Path) -> None:
     chance = random.Random(SEED)
     # Small segments, so that rolls, index files and producer snapshots are hit too.
     with running_node(tmp_path / "node", {"log.segment.bytes": "1048576", "log.index.interval.bytes": "512"}) as node:
-        client = AdminClient({"bootstrap.servers": node.bootstrap})
-        client.create_topics([NewTopic("kills", PARTITIONS, 1)])["kills"].result(60)
+        create_topic(node.bootstrap, "kills", PARTITIONS)
         load = RecordedLoad(node.bootstrap, "kills", PARTITIONS).start()
         committer = Consumer(
             {"bootstrap.servers": node.bootstrap, "group.id": "committer", "enable.auto.commit": False, "log_level": 0}
@@ -49,8 +49,6 @@ def test_acknowledged_records_survive_kills(tmp_path: Path) -> None:
 
 
 def test_no_producer_id_is_given_twice(tmp_path: Path) -> None:
-    from tests.support.wire import init_producer_id
-
     seen: set[int] = set()
     with running_node(tmp_path / "node") as node:
         for round_number in range(4):

@@ -6,26 +6,18 @@ import time
 from pathlib import Path
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from tests.support.apache_kafka import ApacheKafka
+from tests.support.librdkafka import DEADLINE_S, Read, create_topic, read_all
 from tests.support.node import BarnabasNode, NodeFailed, running_node
 
-DEADLINE_S = 60
 # The levels that this node serves so far; Kafka finalises more unless told.
 SERVED_LEVELS = [
     part
     for feature in ("group", "transaction", "share", "streams", "eligible.leader.replicas")
     for part in ("--feature", f"{feature}.version=0")
 ]
-Records = list[tuple[int, bytes | None, bytes | None]]
-
-
-def create(bootstrap: str, topic: str, partitions: int = 1, **config: str) -> None:
-    client = AdminClient({"bootstrap.servers": bootstrap})
-    for future in client.create_topics([NewTopic(topic, partitions, 1, config=config)]).values():
-        future.result(DEADLINE_S)
 
 
 def produce(bootstrap: str, topic: str, values: list[bytes], **settings: object) -> None:
@@ -52,31 +44,6 @@ def produce_transactions(bootstrap: str, topic: str, count: int) -> None:
             producer.commit_transaction(DEADLINE_S)
 
 
-def read_all(bootstrap: str, topic: str, partition: int = 0, isolation: str = "read_uncommitted") -> Records:
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": "reader",
-            "enable.auto.commit": False,
-            "isolation.level": isolation,
-            "enable.partition.eof": True,
-        }
-    )
-    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
-    records: Records = []
-    deadline = time.monotonic() + DEADLINE_S
-    try:
-        while True:
-            assert time.monotonic() < deadline
-            for message in consumer.consume(1000, timeout=1):
-                if message.error() is not None:
-                    assert message.error().name() == "_PARTITION_EOF", message.error()
-                    return records
-                records.append((message.offset(), message.key(), message.value()))
-    finally:
-        consumer.close()
-
-
 def commit(bootstrap: str, group: str, topic: str, offset: int) -> None:
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False})
     consumer.commit(offsets=[TopicPartition(topic, 0, offset)], asynchronous=False)
@@ -95,7 +62,7 @@ def committed(bootstrap: str, group: str, topic: str) -> int:
 def test_apache_kafka_serves_a_directory_that_we_wrote(tmp_path: Path, clean: bool) -> None:
     with running_node(tmp_path / "ours") as node:
         for codec in ("none", "gzip", "snappy", "lz4", "zstd"):
-            create(node.bootstrap, codec, **{"segment.bytes": "1048576"})
+            create_topic(node.bootstrap, codec, config={"segment.bytes": "1048576"})
             values = [f"{codec} {i} {'x' * 1000}".encode() for i in range(1500)]
             produce(node.bootstrap, codec, values, **{"compression.type": codec, "enable.idempotence": True})
         commit(node.bootstrap, "kept", "none", 17)
@@ -115,10 +82,10 @@ def test_apache_kafka_serves_a_directory_that_we_wrote(tmp_path: Path, clean: bo
         node.start()
         back = read_all(node.bootstrap, "none")
         assert back[:1500] == ours["none"]
-        assert [value for _, _, value in back[1500:]] == [b"from kafka"]
+        assert [each.value for each in back[1500:]] == [b"from kafka"]
 
 
-def kafka_with_history(directory: Path) -> tuple[ApacheKafka, dict[str, Records]]:
+def kafka_with_history(directory: Path) -> tuple[ApacheKafka, dict[str, list[Read]]]:
     """A stopped Apache Kafka with compacted logs, control batches and offsets in its directory; and the contents."""
     kafka = ApacheKafka(
         directory,
@@ -127,12 +94,12 @@ def kafka_with_history(directory: Path) -> tuple[ApacheKafka, dict[str, Records]
     kafka.format("--standalone", *SERVED_LEVELS)
     try:
         kafka.start()
-        create(kafka.bootstrap, "plain", **{"segment.bytes": "1048576"})
+        create_topic(kafka.bootstrap, "plain", config={"segment.bytes": "1048576"})
         produce(kafka.bootstrap, "plain", [f"{i} {'y' * 900}".encode() for i in range(3000)], acks="all")
-        create(kafka.bootstrap, "transactions")
+        create_topic(kafka.bootstrap, "transactions")
         produce_transactions(kafka.bootstrap, "transactions", 12)
         compaction = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.01", "segment.ms": "500"}
-        create(kafka.bootstrap, "compacted", **compaction)
+        create_topic(kafka.bootstrap, "compacted", config=compaction)
         for _ in range(4):
             produce(kafka.bootstrap, "compacted", [f"{i}".encode() for i in range(300)], **{"enable.idempotence": True})
             time.sleep(0.6)

@@ -14,8 +14,14 @@ from protocol.schema import Message, decode, decode_prefix, encode
 R = TypeVar("R", bound=Message)
 
 
-def frame(request: Message, version: int, correlation_id: int = 1, client_id: str | None = "test") -> bytes:
+def api_key(request: Message) -> int:
     key = request.SPEC.key
+    assert key is not None
+    return key
+
+
+def frame(request: Message, version: int, correlation_id: int = 1, client_id: str | None = "test") -> bytes:
+    key = api_key(request)
     header = RequestHeader(
         request_api_key=key, request_api_version=version, correlation_id=correlation_id, client_id=client_id
     )
@@ -38,7 +44,7 @@ def ask(bootstrap: str, request: Message, version: int, answer: type[R]) -> R:
     with socket.create_connection((host, int(port)), timeout=60) as connection:
         connection.sendall(frame(request, version))
         body = receive(connection)
-    key = request.SPEC.key
+    key = api_key(request)
     _, position = decode_prefix(ResponseHeader, response_header_version(key, version), body, 0)
     return decode(answer, version, body, position)
 

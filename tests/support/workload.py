@@ -9,7 +9,12 @@ from __future__ import annotations
 import threading
 import time
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Message, Producer
+
+from tests.support.librdkafka import produced, read_all
+
+Places = dict[int, list[tuple[int, int]]]
+"""Every value in a topic, with all the (partition, offset) where it stands."""
 
 
 class RecordedLoad:
@@ -44,10 +49,8 @@ class RecordedLoad:
 
     def _delivered(self, error: object, message: Message) -> None:
         if error is None:
-            value = message.value()
-            partition, offset = message.partition(), message.offset()
-            assert value is not None and partition is not None and offset is not None
-            self.acknowledged[int(value.split()[0])] = (partition, offset)
+            landed = produced(message)
+            self.acknowledged[int(landed.value.split()[0])] = (landed.partition, landed.offset)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -66,39 +69,14 @@ class RecordedLoad:
                 time.sleep(0.002)
 
 
-def read_values(
-    bootstrap: str, topic: str, partitions: int, deadline_s: float = 120
-) -> dict[int, list[tuple[int, int]]]:
-    """Every value in the topic with all the places where it stands."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": "auditor",
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-        }
-    )
-    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(partitions)])
-    places: dict[int, list[tuple[int, int]]] = {}
-    unfinished = set(range(partitions))
-    deadline = time.monotonic() + deadline_s
-    try:
-        while unfinished:
-            assert time.monotonic() < deadline, unfinished
-            for message in consumer.consume(2000, timeout=0.5):
-                error = message.error()
-                if error is not None:
-                    assert error.name() == "_PARTITION_EOF", error
-                    unfinished.discard(message.partition())
-                    continue
-                value = int(message.value().split()[0])
-                places.setdefault(value, []).append((message.partition(), message.offset()))
-    finally:
-        consumer.close()
+def read_values(bootstrap: str, topic: str, partitions: int) -> Places:
+    places: Places = {}
+    for each in read_all(bootstrap, topic, partitions):
+        places.setdefault(int(each.value.split()[0]), []).append((each.partition, each.offset))
     return places
 
 
-def assert_nothing_lost_or_duplicated(load: RecordedLoad, places: dict[int, list[tuple[int, int]]]) -> None:
+def assert_nothing_lost_or_duplicated(load: RecordedLoad, places: Places) -> None:
     lost = [value for value, place in load.acknowledged.items() if place not in places.get(value, [])]
     assert not lost, f"{len(lost)} of {len(load.acknowledged)} acknowledged records lost: {lost[:5]}"
     twice = [value for value, found in places.items() if len(found) > 1]
