@@ -1,8 +1,9 @@
 """THE table of what this node answers: an API stands here if and only if it is served.
 
-The table's rows name a handler module (`broker.handlers.<name>`, imported when its first request comes) and say on which
-listeners the API is answered. Version ranges are those of the protocol's own table (`protocol.apis`) up to the highest stable
-one, unless a row narrows them. What ApiVersions advertises is derived from here, so it cannot promise more.
+The table's rows name a handler module (`broker.handlers.<name>`, imported when its first request comes) and say on
+which listeners the API is answered. Version ranges are those of the protocol's own table (`protocol.apis`) up to the
+highest stable one, unless a row narrows them. What ApiVersions advertises is derived from here, so it cannot promise
+more.
 """
 
 from __future__ import annotations
@@ -11,10 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from protocol.apis import APIS
-
-PRODUCE: Final = 0
-API_VERSIONS: Final = 18
+from protocol.apis import APIS, PRODUCE_LOWEST_ADVERTISED_VERSION
 
 
 class ListenerKind(Enum):
@@ -43,9 +41,8 @@ class Api:
 
     @property
     def highest_version(self) -> int:
-        """The highest stable one: a version that may still change is not served."""
-        spec = APIS[self.key]
-        return spec.highest - 1 if spec.latest_unstable else spec.highest
+        """A version that may still change is not served."""
+        return APIS[self.key].highest_stable
 
     @property
     def advertised(self) -> tuple[int, int, int]:
@@ -54,9 +51,7 @@ class Api:
 
 
 TABLE: Final = (
-    # Versions 0 to 2 of Produce are refused, but librdkafka takes their absence for a broker that cannot compress
-    # (KAFKA-18659).
-    Api(0, "produce", lowest_advertised=0),
+    Api(0, "produce", lowest_advertised=PRODUCE_LOWEST_ADVERTISED_VERSION),
     Api(1, "fetch", cancel_when_gone=True),
     Api(2, "list_offsets"),
     Api(3, "metadata"),

@@ -1,9 +1,9 @@
 """From a frame to an answer: header, API and version, body, handler, response or error response.
 
-Runs in the connection's callback; a request whose handler answers at once costs no task. What cannot be answered closes the
-connection, as Kafka does: an API that is not served here, a version out of range, bytes that do not decode. The one
-exception is ApiVersions of an unknown version, which is answered in version 0 (KIP-511), so that any client can find out
-what to speak.
+Runs in the connection's callback; a request whose handler answers at once costs no task. What cannot be answered
+closes the connection, as Kafka does: an API that is not served here, a version out of range, bytes that do not
+decode. The one exception is ApiVersions of an unknown version, which is answered in version 0 (KIP-511), so that any
+client can find out what to speak.
 
 An exception of a handler becomes the error response of its API (`broker.handlers.errors`): ApiError with its code,
 anything else -1 with a traceback in the log. Counterpart: KafkaApis.handle, RequestContext.
@@ -19,11 +19,11 @@ import struct
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
-from broker.api import API_VERSIONS, Api, ListenerKind, served_on
+from broker.api import Api, ListenerKind, served_on
 from broker.handlers.context import HandlerResult, NodeServices, RequestContext
 from broker.handlers.errors import error_response, unsupported_api_versions
 from broker.server.connection import CloseConnection, Connection, Frame, Held, Outcome, Parked, Parts
-from protocol.apis import request_class, request_header_version, response_header_version
+from protocol.apis import API_VERSIONS, request_class, request_header_version, response_header_version
 from protocol.errors import ApiError, DecodeError, ErrorCode
 from protocol.messages.header import RequestHeader
 from protocol.schema import Message, decode, decode_prefix, encode_parts
@@ -84,7 +84,9 @@ class Dispatcher:
         key, version, correlation_id = _FIXED_HEADER.unpack_from(frame)
         served = self._served.get(key)
         if served is None:
-            raise CloseConnection(f"a request for API {key}, which is not served on listener {connection.listener_name}")
+            raise CloseConnection(
+                f"a request for API {key}, which is not served on listener {connection.listener_name}"
+            )
         if not served.lowest <= version <= served.highest:
             if key == API_VERSIONS:
                 return _encode(unsupported_api_versions(), 0, correlation_id, flexible=False)

@@ -1,12 +1,13 @@
 """The world as a node sees it: clock, randomness, files and threads, each behind a small Protocol.
 
-Nothing else in the project reads a clock, draws a random number or starts a thread: parts receive an `Environment`, so the
-simulator can replace all of it and a run from a seed replays exactly. The event loop is the network and owns timers.
+Nothing else in the project reads a clock, draws a random number or starts a thread: parts receive an `Environment`,
+so the simulator can replace all of it and a run from a seed replays exactly. The event loop is the network and owns
+timers.
 
-Durations come from `monotonic()`, in seconds; only what is stored or shown (record timestamps, checkpoints of wall time)
-comes from `wall_ms()`. What may block (sync, cold reads, opening and deleting files) goes through an `Executor`; calls
-given to one of its lanes run one after the other, in order, on a thread of their own, so a disk that hangs holds up
-nothing but its own lane.
+Durations come from `monotonic()`, in seconds; only what is stored or shown (record timestamps, checkpoints of wall
+time) comes from `wall_ms()`. What may block (sync, cold reads, opening and deleting files) goes through an
+`Executor`; calls given to one of its lanes run one after the other, in order, on a thread of their own, so a disk
+that hangs holds up nothing but its own lane.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
 """What a handler is given beside its request, and what it may return.
 
-A handler is `handle(request, context)` in the module of its API. Its kind of return value says when the connection may
-start the next request:
+A handler is `handle(request, context)` in the module of its API. Its kind of return value says when the connection
+may start the next request:
 
     a response       the request is done
-    a Future         its effect (append, state change, refusal) is made, and only the answer waits: the next request starts,
-                     answers still leave in order
+    a Future         its effect (append, state change, refusal) is made, and only the answer waits: the next
+                     request starts, answers still leave in order
     a coroutine      (`async def handle`) nothing may start before it has ended: for what awaits *before* its effect
     None             done, and the client expects no answer (Produce with acks=0)
 
 Refusals of the whole request are raised as ApiError and become the error response of that API; so does any other
-exception, as UNKNOWN_SERVER_ERROR, logged and counted. A Future may be cancelled when the client has gone and the API's row
-says so. `then()` turns the result of a Future into a response.
+exception, as UNKNOWN_SERVER_ERROR, logged and counted. A Future may be cancelled when the client has gone and the
+API's row says so. `then()` turns the result of a Future into a response.
 """
 
 from __future__ import annotations

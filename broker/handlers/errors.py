@@ -1,8 +1,8 @@
 """The error response of each API, for a refusal of the request as a whole.
 
-Most responses carry one error code on top. The others carry one for each thing that was asked about, and a client finds
-out only there: for those this module repeats the code item by item, as the `getErrorResponse` of Kafka's request classes
-does. None means that no response can carry the error, and the connection closes.
+Most responses carry one error code on top. The others carry one for each thing that was asked about, and a client
+finds out only there: for those this module repeats the code item by item, as the `getErrorResponse` of Kafka's
+request classes does. None means that no response can carry the error, and the connection closes.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
 """One client's connection: frames in, requests started in order, answers out in order.
 
-Requests overlap: the next one starts once the one before has had its effect and merely waits for its answer (`Parked`). A
-request that awaits before its effect (`Held`) lets nothing start until it has ended. Answers leave in the order of the
-requests, whichever is ready first. Kafka mutes the channel until the answer has left; the order a client can observe is
-the same.
+Requests overlap: the next one starts once the one before has had its effect and merely waits for its answer
+(`Parked`). A request that awaits before its effect (`Held`) lets nothing start until it has ended. Answers leave in
+the order of the requests, whichever is ready first. Kafka mutes the channel until the answer has left; the order a
+client can observe is the same.
 
 What bounds a connection: answers outstanding (IN_FLIGHT_MAX), the transport's write buffer, the node's memory for
-requests. At any of these it stops reading, so the peer's TCP window closes and nothing piles up here. File ranges of an
-answer are read in pieces as the socket takes them. One callback starts a bounded batch of requests and then yields to
-the other connections.
+requests. At any of these it stops reading, so the peer's TCP window closes and nothing piles up here. File ranges of
+an answer are read in pieces as the socket takes them. One callback starts a bounded batch of requests and then yields
+to the other connections.
 
-A peer that breaks the protocol gets the answers to what came before, and is closed. Counterpart: SocketServer.Processor,
-KafkaChannel.
+A peer that breaks the protocol gets the answers to what came before, and is closed. Counterpart:
+SocketServer.Processor, KafkaChannel.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from broker.server.file_range import FileRange
 from broker.server.receiver import Receiver
+from protocol.wire import Buffer
 
 if TYPE_CHECKING:
     from broker.server.listeners import Server
@@ -174,7 +175,7 @@ class Connection(asyncio.BufferedProtocol):
         return False
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._receiver.buffer()
+        return self._receiver.buffer(sparing=self._server.memory.is_exhausted)
 
     def buffer_updated(self, nbytes: int) -> None:
         receiver = self._receiver
@@ -398,7 +399,7 @@ class Connection(asyncio.BufferedProtocol):
         self._file_read = True
         self._server.executor.run(part.read, offset, size).add_done_callback(self._file_was_read)
 
-    def _file_was_read(self, future: asyncio.Future[bytes]) -> None:
+    def _file_was_read(self, future: asyncio.Future[Buffer]) -> None:
         self._file_read = False
         error = None if future.cancelled() else future.exception()
         if self._transport is None:
@@ -412,7 +413,7 @@ class Connection(asyncio.BufferedProtocol):
         self._pump()
         self._run()
 
-    def _send_piece(self, part: FileRange, piece: bytes) -> None:
+    def _send_piece(self, part: FileRange, piece: Buffer) -> None:
         assert self._transport is not None
         if not piece:
             self._file_failed(EOFError("the file ended before the records did"))

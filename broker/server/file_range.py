@@ -1,18 +1,20 @@
 """A stretch of a log's file on its way to a client: read piece by piece while it is sent, never as a whole.
 
-Stands in a response's `records` field in place of bytes; its length is known, its bytes are fetched when the socket takes
-them. So a client that asks for 50 MB and does not read costs one piece of memory.
+Stands in a response's `records` field in place of bytes; its length is known, its bytes are fetched when the socket
+takes them. So a client that asks for 50 MB and does not read costs one piece of memory.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
 
+from protocol.wire import Buffer
+
 
 class ReadableFile(Protocol):
     def pread(self, size: int, offset: int) -> bytes: ...
 
-    def pread_nowait(self, size: int, offset: int) -> bytes | None: ...
+    def pread_nowait(self, size: int, offset: int) -> Buffer | None: ...
 
 
 class FileRange:
@@ -26,10 +28,10 @@ class FileRange:
     def __len__(self) -> int:
         return self.size
 
-    def read_nowait(self, offset: int, size: int) -> bytes | None:
+    def read_nowait(self, offset: int, size: int) -> Buffer | None:
         """`size` bytes at `offset` of the range, or None where the disk would have to be waited for."""
         return self.file.pread_nowait(size, self.position + offset)
 
-    def read(self, offset: int, size: int) -> bytes:
+    def read(self, offset: int, size: int) -> Buffer:
         """As `read_nowait`, but waits; not for the event loop."""
         return self.file.pread(size, self.position + offset)

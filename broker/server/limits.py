@@ -1,9 +1,10 @@
-"""What connections of a node share: how many there may be, memory for their requests, and the time they may stay silent.
+"""What connections of a node share: how many there may be, memory for their requests, and the time they may stay
+silent.
 
-`ConnectionQuota` counts connections (`max.connections`, `max.connections.per.ip` and its overrides). `RequestMemory` is
-Kafka's `queued.max.request.bytes`: the sum of what partly received and waiting requests hold; who passes it stops
-reading until there is room. `IdleWheel` finds connections that were silent for `connections.max.idle.ms`, and senders that
-trickle, without a timer a connection.
+`ConnectionQuota` counts connections (`max.connections`, `max.connections.per.ip` and its overrides). `RequestMemory`
+is Kafka's `queued.max.request.bytes`: the sum of what partly received and waiting requests hold; who passes it stops
+reading until there is room. `IdleWheel` finds connections that were silent for `connections.max.idle.ms`, and senders
+that trickle, without a timer a connection.
 
 Counterpart: ConnectionQuotas, MemoryPool, Selector.IdleExpiryManager. Kafka's request memory is unlimited by default
 and its idle timeout does not see a peer that sends a byte now and then; both have a finite limit here.
@@ -58,8 +59,8 @@ class MemoryWaiter(Protocol):
 
 
 class RequestMemory:
-    """Bytes held for requests. The first waiter may always go on, else requests half received could block each other for
-    good; so the true bound is the limit and one request."""
+    """Bytes held for requests. The first waiter may always go on, else requests half received could block each other
+    for good; so the true bound is the limit and one request."""
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
@@ -120,8 +121,8 @@ class Watched(Protocol):
 
 
 class IdleWheel:
-    """Each connection sits in the bucket of the second in which it might have been idle for too long; when that comes, it is
-    closed or moved to the bucket of its true deadline. A tick costs what is due, not what is open."""
+    """Each connection sits in the bucket of the second in which it might have been idle for too long; when that comes,
+    it is closed or moved to the bucket of its true deadline. A tick costs what is due, not what is open."""
 
     def __init__(self, max_idle_s: float, now_s: float) -> None:
         self._max_idle_s = max_idle_s

@@ -1,7 +1,7 @@
 """The listening sockets of a node, and what all its connections share.
 
-A `Server` opens the endpoints, hands accepted sockets to `Connection`s, and keeps the limits among them: how many, how
-much memory, how long silent. It knows nothing of Kafka's requests: `start_request` is given each frame.
+A `Server` opens the endpoints, hands accepted sockets to `Connection`s, and keeps the limits among them: how many,
+how much memory, how long silent. It knows nothing of Kafka's requests: `start_request` is given each frame.
 
 Stopping is graceful: sockets close first, requests under way are answered, then connections close. Counterpart:
 SocketServer.
@@ -67,7 +67,7 @@ class Server:
         return self.quota.count
 
     async def listen(self, listener_name: str, host: str | None, port: int) -> int:
-        """Opens one endpoint (None: all interfaces; port 0: a free one) and returns its port. OSError as the socket's."""
+        """Opens one endpoint (None: all interfaces; port 0: a free one); returns its port. OSError as the socket's."""
         listener = await self.loop.create_server(
             lambda: Connection(self, listener_name), host or None, port, backlog=self._backlog, reuse_address=True
         )

@@ -1,12 +1,13 @@
 """Bytes of one connection become frames, with as few copies and as little memory as the peer's bytes justify.
 
-A frame is a big-endian int32 size, then so many bytes. Reads go into a scratch buffer shared by all connections of the
-process (filled and emptied within one callback, never kept); frames that lie in it whole are copied out, since their views
-live on. A frame that is larger, or that came in part, gets a buffer of its own, and the rest of it is received right
-there. That buffer grows with what has arrived, so a peer that announces 100 MB and sends nothing costs nothing.
+A frame is a big-endian int32 size, then so many bytes. Reads go into a scratch buffer shared by all connections of
+the process (filled and emptied within one callback, never kept); frames that lie in it whole are copied out, since
+their views live on. A frame that is larger, or that came in part, gets a buffer of its own, and the rest of it is
+received right there. That buffer grows with what has arrived, so a peer that announces 100 MB and sends nothing costs
+nothing.
 
-Counterpart: NetworkReceive. An announced size that is negative or over the limit is a DecodeError, after the frames before
-it have been handed out.
+Counterpart: NetworkReceive. An announced size that is negative or over the limit is a DecodeError, after the frames
+before it have been handed out.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import struct
 
 from protocol.errors import DecodeError
 
-FIRST_BUFFER_BYTES = 64 * 1024
+GROWTH_BYTES_MIN = 64 * 1024
+SPARING_BYTES = 4096
 
 _SIZE = struct.Struct(">i")
 
@@ -46,21 +48,23 @@ class Receiver:
     def allocated_bytes(self) -> int:
         return 0 if self._frame is None else len(self._frame)
 
-    def buffer(self) -> memoryview:
-        """Where the next bytes go; must be given back to `received` before any other receiver of this scratch is used."""
+    def buffer(self, *, sparing: bool = False) -> memoryview:
+        """Where the next bytes go; `received` must follow before any other receiver of this scratch is used. With
+        `sparing` it is small: whatever comes in may have to be kept, and there is no memory for it."""
         frame = self._frame
         if frame is not None:
             if self._filled == len(frame):
-                frame.extend(bytes(min(len(frame), self._size - len(frame))))
+                growth = SPARING_BYTES if sparing else max(len(frame), GROWTH_BYTES_MIN)
+                frame.extend(bytes(min(growth, self._size - len(frame))))
             return memoryview(frame)[self._filled :]
         rest = self._rest
         if rest:
             self._scratch[: len(rest)] = rest
-            return self._scratch[len(rest) :]
-        return self._scratch
+            return self._scratch[len(rest) : SPARING_BYTES] if sparing else self._scratch[len(rest) :]
+        return self._scratch[:SPARING_BYTES] if sparing else self._scratch
 
     def received(self, count: int) -> list[bytes | bytearray]:
-        """Takes `count` bytes that were put into `buffer()`; returns the frames that are now whole, without their size."""
+        """Takes `count` bytes that were put into `buffer()`; returns the frames now whole, without their size."""
         frame = self._frame
         if frame is None:
             end = count + len(self._rest)
@@ -93,6 +97,6 @@ class Receiver:
     def _begin(self, size: int, first: memoryview) -> None:
         self._size = size
         self._filled = len(first)
-        frame = bytearray(min(size, max(FIRST_BUFFER_BYTES, len(first))))
+        frame = bytearray(min(size, max(SPARING_BYTES, len(first))))
         frame[: self._filled] = first
         self._frame = frame

@@ -1,0 +1,97 @@
+"""Quota of connections, memory of requests, and the wheel that finds silent peers; without sockets."""
+
+from __future__ import annotations
+
+from broker.server.limits import ConnectionQuota, IdleWheel, RequestMemory
+
+
+class Peer:
+    def __init__(self) -> None:
+        self.last_active_s = 0.0
+        self.receiving_since_s = 0.0
+        self.is_waiting_for_peer = True
+        self.received_of_frame_bytes = 0
+        self.closed: list[str] = []
+        self.resumed = 0
+
+    def close_for(self, reason: str) -> None:
+        self.closed.append(reason)
+
+    def memory_available(self) -> None:
+        self.resumed += 1
+
+
+def test_quota_counts_and_releases() -> None:
+    quota = ConnectionQuota(3, 2, {"9.9.9.9": 0})
+    assert quota.acquire("1.1.1.1") is None
+    assert quota.acquire("1.1.1.1") is None
+    assert "per.ip" in (quota.acquire("1.1.1.1") or "")
+    assert "per.ip" in (quota.acquire("9.9.9.9") or "")
+    assert quota.acquire("2.2.2.2") is None
+    assert "max.connections)" in (quota.acquire("2.2.2.2") or "")
+    quota.release("1.1.1.1")
+    assert quota.acquire("1.1.1.1") is None
+    assert quota.count == 3
+
+
+def test_idle_connections_are_closed_on_time_and_active_ones_are_not() -> None:
+    wheel = IdleWheel(10.0, 100.0)
+    silent, active, busy = Peer(), Peer(), Peer()
+    for peer in (silent, active, busy):
+        wheel.add(peer)
+    busy.is_waiting_for_peer = False
+    closed_s = 0.0
+    for second in range(101, 160):
+        active.last_active_s = wheel.now_s
+        wheel.tick(float(second))
+        if silent.closed and not closed_s:
+            closed_s = wheel.now_s
+            wheel.remove(silent)
+    assert 110 <= closed_s <= 112
+    assert not active.closed
+    assert not busy.closed
+    wheel.remove(active)
+    wheel.remove(busy)
+    assert len(wheel) == 0
+
+
+def test_a_trickling_sender_is_closed_and_a_slow_but_steady_one_is_not() -> None:
+    wheel = IdleWheel(600.0, 0.0)
+    trickle, steady = Peer(), Peer()
+    for peer in (trickle, steady):
+        wheel.add(peer)
+        wheel.started_receiving(peer)
+    for second in range(1, 60):
+        trickle.received_of_frame_bytes += 1
+        steady.received_of_frame_bytes += 8192
+        wheel.tick(float(second))
+    assert trickle.closed
+    assert not steady.closed
+
+
+def test_memory_favours_the_first_waiter_and_then_the_next() -> None:
+    memory = RequestMemory(100)
+    first, second, third = Peer(), Peer(), Peer()
+    memory.change(150)
+    assert memory.is_exhausted
+    assert not memory.must_wait(first)
+    assert memory.must_wait(second)
+    assert memory.must_wait(third)
+    memory.change(-20)
+    memory.request_finished(first)
+    assert (second.resumed, third.resumed) == (1, 0)
+    memory.forget(second)
+    assert third.resumed == 1
+    memory.change(-130)
+    memory.request_finished(third)
+    assert not memory.is_exhausted
+
+
+def test_memory_resumes_all_below_the_limit() -> None:
+    memory = RequestMemory(100)
+    peers = [Peer() for _ in range(4)]
+    memory.change(101)
+    for peer in peers:
+        memory.must_wait(peer)
+    memory.change(-1)
+    assert [peer.resumed for peer in peers] == [0, 1, 1, 1]
