@@ -56,7 +56,7 @@ def add_unknown_tag(message: Message, tag: int, data: Buffer, start: int, end: i
     message.unknown_tagged_fields[tag] = bytes(data[start:end])
 
 
-def read_unknown_tags(data: Buffer, position: int, limit: int, count: int) -> tuple[dict[int, bytes], int]:
+def read_unknown_tags(data: Buffer, position: int, limit: int, count: int) -> tuple[dict[int, bytes] | None, int]:
     if count > 127:
         count, position = continue_unsigned_varint(data, position, count)
     fields: dict[int, bytes] = {}
@@ -66,7 +66,7 @@ def read_unknown_tags(data: Buffer, position: int, limit: int, count: int) -> tu
             raise DecodeError(f"tagged field {tag} comes twice")
         fields[tag] = bytes(data[position:end])
         position = end
-    return fields, position
+    return fields or None, position  # a count of zero may come in more bytes than it needs
 
 
 def join_tags(known: dict[int, bytes], unknown: dict[int, bytes] | None) -> bytes:
