@@ -59,8 +59,13 @@ def load_node_config(
     overrides: Iterable[str] = (),
     insecure_ignore: Iterable[str] = (),
     data_dir: Path | None = None,
+    *,
+    is_for_serving: bool = True,
 ) -> Loaded:
-    """The configuration of this node, checked; raises ConfigError. `environ` None leaves the environment out."""
+    """The configuration of this node, checked; raises ConfigError. `environ` None leaves the environment out.
+
+    Who does not mean to serve with it need not hear of keys without effect.
+    """
     settings = _Settings()
     if file is not None:
         settings.add_file(file)
@@ -77,7 +82,7 @@ def load_node_config(
     problems = relation_problems(config)
     if problems:
         raise ConfigError("\n".join(problems))
-    return Loaded(config, settings.warnings + _judge(config, set(insecure_ignore)))
+    return Loaded(config, settings.warnings + (_judge(config, set(insecure_ignore)) if is_for_serving else []))
 
 
 class _Settings:

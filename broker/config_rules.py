@@ -1,0 +1,82 @@
+"""What the controller must know of configuration keys, answered from the tables of config/.
+
+The controller decides for the whole cluster, but a key's static value is that of its own file, as in Apache Kafka.
+Errors of `config/` become the error codes of the protocol here. Counterpart: `KafkaConfigSchema`,
+`ControllerConfigurationValidator`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from broker.controller.view import EffectiveConfig
+from broker.metadata.image import ConfigResource, ResourceType
+from config.definition import ConfigError, ConfigKey, Type, format_value
+from config.dynamic import DYNAMIC_ONLY_BROKER_KEYS, ConfigLayers
+from config.keys import BROKER_KEYS, GROUP_KEYS, TOPIC_KEYS
+from config.node_config import NodeConfig
+from protocol.errors import ApiError, ErrorCode
+
+_KEYS: dict[int, dict[str, ConfigKey]] = {
+    ResourceType.TOPIC: TOPIC_KEYS,
+    ResourceType.BROKER: {**BROKER_KEYS, **DYNAMIC_ONLY_BROKER_KEYS},
+    ResourceType.GROUP: GROUP_KEYS,
+}
+
+
+class ConfigRulesOfNode:
+    """Implements `broker.controller.view.ConfigRules`."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        self._layers = ConfigLayers(config)
+
+    def validate(self, resource: ConfigResource, config: Mapping[str, str], old_config: Mapping[str, str]) -> None:
+        try:
+            self._validate(resource, config)
+        except ConfigError as error:
+            raise ApiError(ErrorCode.INVALID_CONFIG, str(error)) from error
+
+    def is_list(self, resource_type: int, key: str) -> bool:
+        found = _KEYS.get(resource_type, {}).get(key)
+        return found is not None and found.type is Type.LIST
+
+    def default_value(self, resource_type: int, key: str) -> str | None:
+        found = _KEYS.get(resource_type, {}).get(key)
+        return format_value(found.default) if found is not None else None
+
+    def topic_value(
+        self, key: str, topic: Mapping[str, str], broker: Mapping[str, str], cluster: Mapping[str, str]
+    ) -> str:
+        text = topic.get(key)
+        if text is None:
+            text = format_value(self._layers_with(cluster, broker).topic_values({})[key])
+        return text or ""
+
+    def effective_topic_config(
+        self, topic: Mapping[str, str], broker: Mapping[str, str], cluster: Mapping[str, str]
+    ) -> list[EffectiveConfig]:
+        return [
+            EffectiveConfig(entry.key.name, entry.value, entry.source, entry.key.is_sensitive)
+            for entry in self._layers_with(cluster, broker).describe_topic(topic)
+        ]
+
+    def _layers_with(self, cluster: Mapping[str, str], broker: Mapping[str, str]) -> ConfigLayers:
+        # Asked once a partition, changed once a month: the last answer stays.
+        if self._layers.cluster_default != cluster or self._layers.broker != broker:
+            self._layers = self._layers.with_dynamic(cluster, broker)
+        return self._layers
+
+    def _validate(self, resource: ConfigResource, config: Mapping[str, str]) -> None:
+        match resource.type:
+            case ResourceType.TOPIC:
+                self._layers.check_topic(config)
+            case ResourceType.BROKER:
+                if resource.name and not resource.name.isdecimal():
+                    raise ApiError(ErrorCode.INVALID_REQUEST, f"'{resource.name}' is no node id.")
+                self._layers.check_broker(config, is_cluster_default=not resource.name)
+            case ResourceType.GROUP:
+                if not resource.name:
+                    raise ApiError(ErrorCode.INVALID_REQUEST, "The group has no name.")
+                self._layers.check_group(config)
+            case _:
+                raise ApiError(ErrorCode.INVALID_REQUEST, f"Configuration of resource type {resource.type} is unknown.")
