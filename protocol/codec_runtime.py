@@ -1,6 +1,6 @@
 """What generated codecs call: the rare ways of a format, kept out of line, and the errors.
 
-Names here are the globals of every generated function (`protocol.compiler`).
+The names here are globals of every generated function, see `protocol.compiler`.
 """
 
 from __future__ import annotations

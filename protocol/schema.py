@@ -11,10 +11,10 @@ and Kafka's defaults, so that a caller builds a message by keyword from the fiel
 message are classes nested in it, one level deep, under Kafka's names.
 
 Nothing is compiled at import. The first use of a (class, version) resolves the annotations and generates two functions
-of plain Python (`protocol.compiler`), kept for good. Decoding bytes of any kind yields a message or a DecodeError; it
-never sets memory aside that the data does not cover. Encoding what a version cannot carry is an error of the caller:
-EncodeError. Kafka's counterpart is its message generator (`org.apache.kafka.message`); KIP-482 brought flexible
-versions.
+of plain Python (`protocol.encoder`, `protocol.decoder`), kept for good. Decoding bytes of any kind yields a message or
+a DecodeError; it never sets memory aside that the data does not cover. Encoding what a version cannot carry is an error
+of the caller: EncodeError. Kafka's counterpart is its message generator (`org.apache.kafka.message`); KIP-482 brought
+flexible versions.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def _encoder_of(cls: type[Message], version: int) -> Encoder:
     encoder = _encoders.get((cls, version))
     if encoder is None:
         _check_version(cls, version)
-        from protocol.compiler import compile_encoder
+        from protocol.encoder import compile_encoder
 
         encoder = _encoders[cls, version] = compile_encoder(cls, version)
     return encoder
@@ -201,7 +201,7 @@ def _decoder_of(cls: type[Message], version: int) -> Decoder:
     decoder = _decoders.get((cls, version))
     if decoder is None:
         _check_version(cls, version)
-        from protocol.compiler import compile_decoder
+        from protocol.decoder import compile_decoder
 
         decoder = _decoders[cls, version] = compile_decoder(cls, version)
     return decoder

@@ -115,6 +115,22 @@ def _random_primitive(random: Random, kind: type[Field]) -> Any:
     return random.randbytes(random.choice((0, 1, 126, 127, 128, 5000) if kind is Records else (0, 1, 126, 127, 128)))
 
 
+def mutated(random: Random, data: bytes) -> bytes:
+    """Lengths, counts and tags gone wrong, bytes lost, bytes too many."""
+    if not data:
+        return random.randbytes(3)
+    at = random.randrange(len(data))
+    match random.randrange(4):
+        case 0:
+            return data[:at] + bytes([random.choice((0, 1, 0x7F, 0x80, 0xFF))]) + data[at + 1 :]
+        case 1:
+            return data[:at] + random.choice((b"\xff" * 4, b"\x7f\xff\xff\xff", b"\xff" * 9)) + data[at + 4 :]
+        case 2:
+            return data[:at] + data[at + random.randint(1, 4) :]
+        case _:
+            return data[:at] + random.randbytes(random.randint(1, 6)) + data[at:]
+
+
 def same(first: Any, second: Any) -> bool:
     """Equality that does not tell a view from the bytes it shows."""
     return bool(first == second or _plain(first) == _plain(second))

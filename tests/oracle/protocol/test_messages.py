@@ -12,16 +12,24 @@ import pytest
 from protocol.apis import APIS, request_header_version, response_header_version
 from protocol.compiler import ResolvedField, resolve
 from protocol.coordinator.serde import GROUP_RECORDS, encode_key, encode_value
-from protocol.errors import ErrorCode
+from protocol.errors import DecodeError, ErrorCode
 from protocol.fields import Array, Bool, Bytes, Float64, Records, String, Struct, Uuid128
 from protocol.ids import uuid_to_string
 from protocol.messages.quorum_state import QuorumStateData
 from protocol.metadata import RECORDS
 from protocol.metadata.serde import encode_record
 from protocol.quorum_state import decode_quorum_state, encode_quorum_state
-from protocol.schema import EncodeError, Message, encode
+from protocol.schema import EncodeError, Message, decode, encode
 from tests.oracle.protocol.conftest import MessageOracle
-from tests.support.messages import message_classes, message_versions, random_message, same, structs_in, versions_of
+from tests.support.messages import (
+    message_classes,
+    message_versions,
+    mutated,
+    random_message,
+    same,
+    structs_in,
+    versions_of,
+)
 
 VALUES_EACH = 4
 
@@ -141,6 +149,29 @@ def sparse_message(random: Random, cls: type[Message], version: int) -> Message:
                 setattr(struct, resolved.name, getattr(type(struct)(), resolved.name))
         struct.unknown_tagged_fields = None
     return message
+
+
+# Where this codec is stricter than Kafka, which replaces what is no UTF-8 and does not look at the size of a tagged
+# field that it knows; and where Kafka refuses, but only when it encodes again.
+STRICTER = ("is not UTF-8", "does not end where", "tagged field")
+REFUSED_LATER = ("raw tag field list", "as an undefined tag")
+
+
+def test_damaged_bytes_are_judged_alike(oracle: MessageOracle) -> None:
+    random = Random(41)
+    questions, ours = [], []
+    for cls, version in message_versions():
+        for _ in range(VALUES_EACH):
+            data = mutated(random, encode(random_message(random, cls, version), version))
+            questions.append(f"message {java_class(cls)} {version} {data.hex()}")
+            try:
+                ours.append(encode(decode(cls, version, data, exact=True), version).hex())
+            except DecodeError as error:
+                ours.append(f"refused {error}")
+    for question, answer, our in zip(questions, oracle.ask(questions), ours, strict=True):
+        if answer.split(" ")[0] != our.split(" ")[0]:
+            reasons = STRICTER if our.startswith("refused") else REFUSED_LATER
+            assert any(reason in our + answer for reason in reasons), f"{question}\nKafka: {answer}\nours: {our}"
 
 
 def test_apis_and_header_versions(oracle: MessageOracle) -> None:

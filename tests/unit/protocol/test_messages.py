@@ -13,7 +13,15 @@ from protocol.errors import DecodeError
 from protocol.messages.fetch import FetchRequest
 from protocol.messages.produce import ProduceRequest
 from protocol.schema import Message, decode, encode, encode_parts
-from tests.support.messages import message_classes, message_versions, random_message, same, structs_in, versions_of
+from tests.support.messages import (
+    message_classes,
+    message_versions,
+    mutated,
+    random_message,
+    same,
+    structs_in,
+    versions_of,
+)
 
 VERSIONS = st.sampled_from(message_versions())
 SEEDS = st.integers(0, 2**64 - 1)
@@ -42,22 +50,6 @@ def test_round_trip(pair: tuple[type[Message], int], seed: int) -> None:
 def test_every_class_is_whole_without_arguments() -> None:
     for cls, version in message_versions():
         assert decode(cls, version, encode(cls(), version), exact=True) == cls()
-
-
-def mutated(random: Random, data: bytes) -> bytes:
-    """Lengths, counts and tags gone wrong, bytes lost, bytes too many."""
-    if not data:
-        return random.randbytes(3)
-    at = random.randrange(len(data))
-    match random.randrange(4):
-        case 0:
-            return data[:at] + bytes([random.choice((0, 1, 0x7F, 0x80, 0xFF))]) + data[at + 1 :]
-        case 1:
-            return data[:at] + random.choice((b"\xff" * 4, b"\x7f\xff\xff\xff", b"\xff" * 9)) + data[at + 4 :]
-        case 2:
-            return data[:at] + data[at + random.randint(1, 4) :]
-        case _:
-            return data[:at] + random.randbytes(random.randint(1, 6)) + data[at:]
 
 
 def assert_harmless(cls: type[Message], version: int, data: bytes) -> None:

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from protocol.compiler import decoder_source, encoder_source
 from protocol.coordinator.group import ConsumerGroupMemberMetadataValue
+from protocol.decoder import decoder_source
+from protocol.encoder import encoder_source
 from protocol.errors import DecodeError
 from protocol.ids import Uuid
 from protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
