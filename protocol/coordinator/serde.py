@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 from protocol.errors import DecodeError
 from protocol.lazy import LazyClasses
 from protocol.schema import Buffer, Message, decode, encode
+from protocol.versioned import encode_versioned
 
 _INT16: Final = struct.Struct(">h")
 _KEY_VERSION: Final = 0
@@ -83,7 +84,7 @@ def encode_key(key: Message) -> bytes:
 
 
 def encode_value(value: Message, version: int) -> bytes:
-    return _INT16.pack(version) + encode(value, version)
+    return encode_versioned(value, version)
 
 
 GROUP_RECORDS: Final = RecordTypes(

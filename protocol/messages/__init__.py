@@ -1,0 +1,1 @@
+"""Definitions of messages, one file an API key, and nothing else: the codec is made from them (`protocol.schema`)."""
