@@ -20,8 +20,8 @@ def encode_versioned(message: Message, version: int) -> bytes:
 
 
 def decode_versioned(cls: type[M], data: Buffer, *, allow_newer: bool = False) -> tuple[M, int]:
-    """The message and its version. With `allow_newer`, one of a version not known here is read as the highest known, and
-    what follows is left alone: new fields of the consumer protocol come at the end, and Kafka reads it so."""
+    """The message and its version. With `allow_newer`, one of a version not known here is read as the highest known,
+    and what follows is left alone: new fields of the consumer protocol come at the end, and Kafka reads it so."""
     try:
         version: int = _INT16.unpack_from(data)[0]
     except struct.error:
