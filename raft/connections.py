@@ -17,7 +17,7 @@ INFINITY = float("inf")
 
 
 class Random(Protocol):
-    def randrange(self, stop: int, /) -> int: ...
+    def randrange(self, start: int, stop: int) -> int: ...
 
 
 class _State(Enum):
@@ -95,7 +95,7 @@ class Connections:
         """One that can be asked now, from a random start; None while any request is in flight or all back off."""
         if not self._bootstrap_servers or self.has_request_in_flight(now_ms):
             return None
-        start = self._random.randrange(len(self._bootstrap_servers))
+        start = self._random.randrange(0, len(self._bootstrap_servers))
         servers = self._bootstrap_servers[start:] + self._bootstrap_servers[:start]
         return next((node for node in servers if self.is_ready(node, now_ms)), None)
 

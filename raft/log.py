@@ -200,7 +200,13 @@ class ReplicatedLog(Protocol):
         ...
 
     @property
+    def start_offset(self) -> int: ...
+
+    @property
     def end_offset(self) -> int: ...
+
+    @property
+    def latest_snapshot_id(self) -> OffsetAndEpoch | None: ...
 
     @property
     def size(self) -> int:
@@ -236,8 +242,8 @@ class ReplicatedLog(Protocol):
 
     def open_snapshot(self, snapshot_id: OffsetAndEpoch) -> RawSnapshotReader | None: ...
 
-    def prepare_clean(self, now_ms: int) -> OffsetAndEpoch | None:
-        """By retention, the oldest snapshot to keep, if anything lies before it. May wait for the disk."""
+    def snapshot_to_keep(self, now_ms: int) -> OffsetAndEpoch | None:
+        """By retention, the oldest snapshot to keep; None if nothing that lies before it has to go."""
         ...
 
     def delete_before(self, snapshot_id: OffsetAndEpoch) -> None:

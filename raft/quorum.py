@@ -402,7 +402,7 @@ class Quorum:
         if not self.is_voter:
             return INFINITY
         timeout_ms = max(1, self.config.election_timeout_ms)
-        return self.now.ms + timeout_ms + self._random.randrange(timeout_ms)
+        return self.now.ms + timeout_ms + self._random.randrange(0, timeout_ms)
 
     def _voted_key_in(self, epoch: int) -> ReplicaKey | None:
         """A vote outlives every change of state within its epoch: there is no second one."""

@@ -1,22 +1,18 @@
 """The quorum-state file: the epoch, its leader and whom this node voted for. What Raft must never forget.
 
-    version 1:  {"leaderId":1,"leaderEpoch":3,"votedId":-1,"votedDirectoryId":"AAAAAAAAAAAAAAAAAAAAAA","data_version":1}
-    version 0:
-    {"clusterId":"","leaderId":1,"leaderEpoch":3,"votedId":-1,"appliedOffset":0,"currentVoters":[{"voterId":1}],
-                 "data_version":0}
-
-Byte for byte as Kafka writes it, one line; version 0 while kraft.version is 0. It is replaced atomically and durably,
-so a crash leaves the old or the new one. Counterparts in Kafka: ElectionState, FileQuorumStateStore, QuorumStateData.
+Version 0 while kraft.version is 0, and then 1, byte for byte as Kafka writes it (`protocol/quorum_state.py`). It is
+replaced atomically and durably, so a crash leaves the old or the new one. Counterparts in Kafka: ElectionState,
+FileQuorumStateStore.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from protocol.ids import uuid_from_string, uuid_to_string
+from protocol.errors import DecodeError
+from protocol.messages.quorum_state import QuorumStateData
+from protocol.quorum_state import decode_quorum_state, encode_quorum_state
 from raft.voters import ReplicaKey
 
 FILE_NAME = "quorum-state"
@@ -42,65 +38,31 @@ class ElectionState:
 
 def encode(state: ElectionState, version: int) -> bytes:
     voted = state.voted_key
-    fields: dict[str, Any] = {
-        "leaderId": -1 if state.leader_id is None else state.leader_id,
-        "leaderEpoch": state.epoch,
-        "votedId": -1 if voted is None else voted.id,
-    }
-    if version == 0:
-        voters = [{"voterId": voter_id} for voter_id in sorted(state.voter_ids)]
-        fields = {"clusterId": "", **fields, "appliedOffset": 0, "currentVoters": voters}
-    else:
-        fields["votedDirectoryId"] = uuid_to_string((voted or ReplicaKey(-1)).wire_directory_id)
-    fields["data_version"] = version
-    return json.dumps(fields, separators=(",", ":")).encode()
-
-
-def decode(data: bytes) -> ElectionState:
-    """Raises QuorumStateError where Kafka refuses to start."""
-    lines = data.splitlines()
-    try:
-        fields = json.loads(lines[0]) if lines else None
-    except ValueError as error:
-        raise QuorumStateError(f"not JSON: {error}") from None
-    if not isinstance(fields, dict):
-        raise QuorumStateError("not a JSON object")
-    version = _integer(fields, "data_version")
-    if not 0 <= version <= HIGHEST_SUPPORTED_VERSION:
-        raise QuorumStateError(f"data_version {version} is not supported; at most {HIGHEST_SUPPORTED_VERSION} is")
-    leader_id = _integer(fields, "leaderId")
-    return ElectionState(
-        epoch=_integer(fields, "leaderEpoch"),
-        leader_id=None if leader_id == -1 else leader_id,
-        voted_key=_voted_key(fields, version),
-        voter_ids=_voter_ids(fields) if version == 0 else (),
+    data = QuorumStateData(
+        leader_id=-1 if state.leader_id is None else state.leader_id,
+        leader_epoch=state.epoch,
+        voted_id=-1 if voted is None else voted.id,
+        current_voters=[],
     )
-
-
-def _voted_key(fields: Mapping[str, Any], version: int) -> ReplicaKey | None:
-    voted_id = _integer(fields, "votedId")
-    if voted_id == -1:
-        return None
     if version == 0:
-        return ReplicaKey(voted_id)
+        data.current_voters = [QuorumStateData.Voter(voter_id=voter_id) for voter_id in sorted(state.voter_ids)]
+    elif voted is not None:
+        data.voted_directory_id = voted.wire_directory_id
+    return encode_quorum_state(data, version)
+
+
+def decode(content: bytes) -> ElectionState:
+    """Raises QuorumStateError where Kafka refuses to start."""
     try:
-        return ReplicaKey.of(voted_id, uuid_from_string(fields["votedDirectoryId"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise QuorumStateError(f"votedDirectoryId: {error!r}") from None
-
-
-def _voter_ids(fields: Mapping[str, Any]) -> tuple[int, ...]:
-    voters = fields.get("currentVoters") or []
-    if not isinstance(voters, list) or not all(isinstance(voter, dict) for voter in voters):
-        raise QuorumStateError("currentVoters is not a list of voters")
-    return tuple(_integer(voter, "voterId") for voter in voters)
-
-
-def _integer(fields: Mapping[str, Any], name: str) -> int:
-    value = fields.get(name)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise QuorumStateError(f"{name} is missing or not a number")
-    return value
+        data, _ = decode_quorum_state(content)
+    except DecodeError as error:
+        raise QuorumStateError(str(error)) from None
+    return ElectionState(
+        epoch=data.leader_epoch,
+        leader_id=None if data.leader_id == -1 else data.leader_id,
+        voted_key=None if data.voted_id == -1 else ReplicaKey.of(data.voted_id, data.voted_directory_id),
+        voter_ids=tuple(sorted(voter.voter_id for voter in data.current_voters or [])),
+    )
 
 
 class Files(Protocol):

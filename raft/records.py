@@ -146,10 +146,13 @@ def data_batch(
     """(message, version) pairs as one batch, so all of them or none."""
     builder = RecordsBuilder(base_offset, partition_leader_epoch=epoch)
     for message, version in records:
-        builder.append(timestamp, None, serde.encode_record(message, version))
+        builder.append(timestamp, None, encode_metadata_record(message, version))
         if builder.size > max_size_bytes:
             raise BatchTooLarge(f"{len(records)} records take more than the {max_size_bytes} bytes of a batch")
     return builder.build()
+
+
+encode_metadata_record = serde.encode_record
 
 
 # ---- reading
