@@ -1,0 +1,51 @@
+import re
+
+from config.definition import ConfigKey, Effect
+from config.document import ROOT, attributes_module, configuration_document
+from config.keys import BROKER_KEYS, GROUP_KEYS, REFUSALS, REFUSED_UNKNOWN_KEYS, TOPIC_KEYS
+from config.node_config import DERIVED_ATTRIBUTES
+
+ALL_KEYS: list[ConfigKey] = [*BROKER_KEYS.values(), *TOPIC_KEYS.values(), *GROUP_KEYS.values()]
+
+
+def test_has_every_key_of_kafka() -> None:
+    shown = [key for key in BROKER_KEYS.values() if not key.internal and not key.name.startswith("barnabas.")]
+    assert len(shown) == 340
+    assert len([key for key in TOPIC_KEYS.values() if not key.internal]) == 33
+    assert len(GROUP_KEYS) == 17
+
+
+def test_every_default_is_allowed() -> None:
+    for key in ALL_KEYS:
+        if key.default is not None:
+            assert key.problem_with(key.default) is None, key
+
+
+def test_every_key_is_explained_in_a_sentence() -> None:
+    for key in ALL_KEYS:
+        assert re.fullmatch(r"[A-Z].{20,}\.", key.documentation), key.name
+
+
+def test_every_refusal_has_a_reason() -> None:
+    reasons = {key.reason for key in ALL_KEYS if key.effect is Effect.REFUSE}
+    assert reasons <= REFUSALS.keys()
+    assert set(REFUSED_UNKNOWN_KEYS.values()) <= REFUSALS.keys()
+    assert not any(key.reason for key in ALL_KEYS if key.effect is not Effect.REFUSE)
+
+
+def test_what_secures_is_never_silently_without_effect() -> None:
+    for key in BROKER_KEYS.values():
+        if key.name.startswith(("ssl.", "sasl.", "authorizer.", "principal.")):
+            assert key.effect is Effect.REFUSE, key.name
+
+
+def test_attributes_are_distinct() -> None:
+    attributes = [key.attribute for key in BROKER_KEYS.values()]
+    assert len(set(attributes)) == len(attributes)
+    assert set(attributes) >= DERIVED_ATTRIBUTES
+
+
+def test_generated_files_are_fresh() -> None:
+    assert (ROOT / "config" / "attributes.py").read_text() == attributes_module(), "stale: run `make docs`"
+    document = (ROOT / "docs" / "configuration.md").read_text()
+    assert document == configuration_document(), "stale: run `make docs`"
