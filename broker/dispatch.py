@@ -28,7 +28,7 @@ from protocol.errors import ApiError, DecodeError, ErrorCode
 from protocol.messages.header import RequestHeader
 from protocol.schema import Message, decode, decode_prefix, encode_parts
 
-log = logging.getLogger("barnabas.request")
+log = logging.getLogger(__name__)
 
 _FIXED_HEADER = struct.Struct(">hhi")
 _FIXED_HEADER_AND_CLIENT_ID_SIZE = struct.Struct(">hhih")

@@ -26,13 +26,14 @@ from protocol.schema import Message
 if TYPE_CHECKING:
     from broker.auto_topics import AutoTopics
     from broker.controller.channel import ControllerChannel
+    from broker.dynamic_config import DynamicConfig
     from broker.environment import Clock
     from broker.metadata.cache import MetadataCache
     from broker.producer_ids import ProducerIds
     from broker.replication.fetch_session import FetchSessions
     from broker.replication.replica_manager import ReplicaManager
     from broker.server.connection import Connection
-    from config.properties import NodeConfig
+    from config.node_config import NodeConfig
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -45,7 +46,7 @@ HandlerResult: TypeAlias = "Message | asyncio.Future[Message] | Coroutine[Any, A
 class NodeServices:
     """The parts of a node that handlers call; made once, in node.py."""
 
-    config: NodeConfig
+    dynamic_config: DynamicConfig
     clock: Clock
     metadata: MetadataCache
     controller: ControllerChannel
@@ -54,8 +55,14 @@ class NodeServices:
     producer_ids: ProducerIds
     auto_topics: AutoTopics
     groups: Any
+    cluster_id: str
     served_apis: tuple[tuple[int, int, int], ...] = ()
     """(api key, lowest, highest version) of every API answered on broker listeners; set by the dispatcher."""
+
+    @property
+    def config(self) -> NodeConfig:
+        """The configuration in force now."""
+        return self.dynamic_config.config
 
 
 class RequestContext:
@@ -89,6 +96,10 @@ class RequestContext:
     @property
     def principal(self) -> str:
         return self.connection.principal
+
+    def forward(self, request: Message) -> asyncio.Future[Any]:
+        """Gives the request to the active controller; its response, or ApiError."""
+        return self.node.controller.send(request, self.api_version)
 
 
 def then(future: asyncio.Future[T], make: Callable[[T], R]) -> asyncio.Future[R]:

@@ -42,7 +42,7 @@ def next_epoch(epoch: int) -> int:
 
 
 class FetchPartition:
-    """What is asked of a partition, and in a session what was answered last. `topic` is None while the id is unknown."""
+    """What is asked of a partition, and in a session what was answered last. `topic`: None while the id is unknown."""
 
     __slots__ = (
         "current_leader_epoch",

@@ -29,7 +29,7 @@ from protocol.wire import Buffer
 if TYPE_CHECKING:
     from broker.server.listeners import Server
 
-log = logging.getLogger("barnabas.server")
+log = logging.getLogger(__name__)
 
 IN_FLIGHT_MAX = 100
 """Requests of one connection whose answers are outstanding."""

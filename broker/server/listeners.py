@@ -19,7 +19,7 @@ from broker.environment import Clock, Executor
 from broker.server.connection import Connection, Frame, Outcome
 from broker.server.limits import ConnectionQuota, IdleWheel, RequestMemory
 
-log = logging.getLogger("barnabas.server")
+log = logging.getLogger(__name__)
 
 SCRATCH_BYTES = 256 * 1024
 TICK_S = 1.0
