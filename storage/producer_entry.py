@@ -276,9 +276,7 @@ class ProducerAppendInfo:
         ):
             # The same marker once more, after a lost answer or a restart of the coordinator (KAFKA-19999).
             return
-        message = (
-            f"epoch {epoch} of producer {self.producer_id} at offset {offset} is older than the last seen, {current}"
-        )
+        message = f"producer {self.producer_id} at offset {offset} has epoch {epoch}, the last seen is {current}"
         if self._origin == AppendOrigin.REPLICATION:
             logger.warning(message)
             return
