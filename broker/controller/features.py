@@ -46,7 +46,7 @@ class FeatureContext(NamedTuple):
 
 
 class FeatureUpdate(NamedTuple):
-    """`new_kraft_version` is to be given to Raft before the records are appended."""
+    """`new_kraft_version` is to be given to Raft, to be checked or upgraded, before the records are appended."""
 
     response: UpdateFeaturesResponse
     new_kraft_version: int | None
@@ -81,7 +81,7 @@ def update_features(view: View, request: UpdateFeaturesRequest, context: Feature
         message = f"No feature was changed: {error.message}"
         return Outcome([], FeatureUpdate(UpdateFeaturesResponse(error_code=error.code, error_message=message), None))
     if request.validate_only:
-        return Outcome([], FeatureUpdate(_success(request, context), None))
+        return Outcome([], FeatureUpdate(_success(request, context), new_kraft_version))
     if proposed.get(ELIGIBLE_LEADER_REPLICAS_VERSION, 0) > levels.get(ELIGIBLE_LEADER_REPLICAS_VERSION, 0):
         records = [*_elr_safety_records(view), *records]
     return Outcome(records, FeatureUpdate(_success(request, context), new_kraft_version), is_atomic=True)

@@ -85,6 +85,7 @@ class MetadataLoader:
         self._publishers: list[Publisher] = []
         self._new_publishers: list[Publisher] = []
         self._rest_listeners: list[Callable[[], None]] = []
+        self._leader_listeners: list[Callable[[int | None, int], None]] = []
         self._is_working = False
         self._is_closed = False
         self._is_catching_up = True
@@ -137,6 +138,11 @@ class MetadataLoader:
         """Called whenever the loader comes to rest."""
         self._rest_listeners.append(listener)
 
+    def add_leader_listener(self, listener: Callable[[int | None, int], None]) -> None:
+        """Called with every change of leader, in its place among what was committed: at this node's own election, all
+        that was committed before has been handed to this loader, if not yet replayed."""
+        self._leader_listeners.append(listener)
+
     def on_commit(self, batch: CommittedBatch) -> None:
         self._queue.append(self._replay_batch(batch))
         self._work()
@@ -147,6 +153,8 @@ class MetadataLoader:
 
     def on_leader_change(self, leader_id: int | None, epoch: int) -> None:
         self._leader = (leader_id, epoch)
+        for listener in self._leader_listeners:
+            listener(leader_id, epoch)
         self._work()  # the high watermark may have become known
 
     def close(self) -> None:
