@@ -1,14 +1,35 @@
 # Every target does its own set-up; `make setup` leaves .venv/bin/barnabas.
 PYTHON ?= python3
+WORKERS ?= auto
 BIN := .venv/bin
+NATIVE_SOURCES := hatch_build.py tools/build_native.py $(wildcard protocol/records/*.c)
 
-.PHONY: setup run check test
+.PHONY: help setup run check format test unit conformance crash bench docs wheel
 
-.venv/.setup: pyproject.toml
-	$(PYTHON) -m venv .venv
+help:
+	@echo "make setup        a virtual environment in .venv with everything, barnabas among it"
+	@echo "make run          a node on 127.0.0.1:9092, data in ./data"
+	@echo "make check        lint, format, types, import rules"
+	@echo "make format       let the formatter rewrite what it would complain about"
+	@echo "make test         all tests; those that need Java or kcat say so where it is missing"
+	@echo "make unit         the fast tests only"
+	@echo "make conformance  compare with Apache Kafka (needs Java and Maven)"
+	@echo "make crash        kill and break nodes under load"
+	@echo "make bench        side by side with Apache Kafka; writes bench/RESULTS.md (needs Java and Maven)"
+	@echo "make docs         write what is generated: docs/configuration.md, config/attributes.py"
+	@echo "make wheel        a wheel in dist/"
+
+.venv/.setup: pyproject.toml $(NATIVE_SOURCES)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or later is needed; say which: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv .venv 2> /dev/null || { \
+		test "$$(id -u)" = 0 && command -v apt-get > /dev/null \
+		&& apt-get update -qq && apt-get install -qq -y --no-install-recommends python3-venv > /dev/null \
+		&& $(PYTHON) -m venv --clear .venv; } \
+		|| { echo "$(PYTHON) cannot make a virtual environment; on Debian: apt install python3-venv"; exit 1; }
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet -e '.[dev]'
-	touch $@
+	@touch $@
 
 setup: .venv/.setup
 
@@ -21,5 +42,27 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS)
+
+unit: setup
+	$(BIN)/pytest -n $(WORKERS) tests/unit
+
+conformance: setup
+	$(BIN)/pytest -n $(WORKERS) tests/oracle
+
+crash: setup
+	$(BIN)/pytest -n $(WORKERS) tests/crash
+
+bench: setup
+	$(BIN)/python -m bench.run --write
+
+docs: setup
+	$(BIN)/python -m config.document
+
+wheel: setup
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

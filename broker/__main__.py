@@ -1,8 +1,8 @@
 """The command line: `barnabas serve | format | dump-log | random-uuid | version`.
 
-What a command needs is imported when it runs, so that help comes at once and a start wastes nothing. Exit codes: 0 done,
-1 failed while running, 2 the command line or the configuration cannot be used. Counterpart: `kafka-server-start`,
-`kafka-storage`, `kafka-dump-log`.
+What a command needs is imported when it runs, so that help comes at once and a start wastes nothing. Exit codes: 0
+done, 1 failed while running, 2 the command line or the configuration cannot be used. Counterpart:
+`kafka-server-start`, `kafka-storage`, `kafka-dump-log`.
 """
 
 from __future__ import annotations
