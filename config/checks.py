@@ -21,6 +21,9 @@ _PROTOCOL_MAP = "listener.security.protocol.map"
 # The source of what single_node.py adds; nobody set it, so it earns no notice.
 BUILT_IN = "built in"
 
+# What --insecure-ignore lets pass where it stands not in the configuration but in the metadata: ACLs.
+IGNORABLE_IN_METADATA = frozenset({"authorizer"})
+
 _BYTES_PER_CLEANER_THREAD = 1024 * 1024
 
 # Pairs of keys whose values must be in order: the first not above the second.

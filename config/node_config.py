@@ -9,7 +9,7 @@ dynamic changes make a new one (`reconfigured`). Counterpart: `KafkaConfig`.
 from __future__ import annotations
 
 import os.path
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from config.attributes import BrokerAttributes
 from config.definition import ConfigError, ConfigValue, as_int, as_list, as_str
@@ -78,10 +78,19 @@ class NodeConfig(BrokerAttributes):
     log_roll_jitter_ms: int
     log_flush_interval_ms: int
 
-    def __init__(self, original: Mapping[str, str], sources: Mapping[str, str] | None = None) -> None:
-        """`sources` says where each text came from, for messages. Raises ConfigError, naming all problems found."""
+    def __init__(
+        self,
+        original: Mapping[str, str],
+        sources: Mapping[str, str] | None = None,
+        insecure_ignore: Collection[str] = (),
+    ) -> None:
+        """`sources` says where each text came from, for messages; `insecure_ignore` are the keys of that flag.
+
+        Raises ConfigError, naming all problems found.
+        """
         self.original = dict(original)
         self.sources = dict(sources or {})
+        self.insecure_ignore = frozenset(insecure_ignore)
         _make_synonym(self.original, "node.id", "broker.id")
         self.values = self._parse_values()
         for key in BROKER_KEYS.values():
@@ -138,7 +147,7 @@ class NodeConfig(BrokerAttributes):
 
     def reconfigured(self, cluster_default: Mapping[str, str], broker: Mapping[str, str]) -> NodeConfig:
         """This configuration with the dynamic values of the cluster and of this broker above it."""
-        return NodeConfig({**self.original, **cluster_default, **broker}, self.sources)
+        return NodeConfig({**self.original, **cluster_default, **broker}, self.sources, self.insecure_ignore)
 
     def describe_source(self, name: str) -> str:
         source = self.sources.get(name)

@@ -12,7 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from config.checks import BUILT_IN, find_key, notices, refusals, relation_problems, relation_warnings, unknown_keys
+from config.checks import (
+    BUILT_IN,
+    IGNORABLE_IN_METADATA,
+    find_key,
+    notices,
+    refusals,
+    relation_problems,
+    relation_warnings,
+    unknown_keys,
+)
 from config.definition import ConfigError
 from config.node_config import NodeConfig
 from config.single_node import single_node_settings
@@ -78,11 +87,11 @@ def load_node_config(
         settings.derive_listeners(environ)
     if file is None:
         settings.add_single_node()
-    config = NodeConfig(settings.texts, settings.sources)
+    config = NodeConfig(settings.texts, settings.sources, frozenset(insecure_ignore))
     problems = relation_problems(config)
     if problems:
         raise ConfigError("\n".join(problems))
-    return Loaded(config, settings.warnings + (_judge(config, set(insecure_ignore)) if is_for_serving else []))
+    return Loaded(config, settings.warnings + (_judge(config) if is_for_serving else []))
 
 
 class _Settings:
@@ -143,16 +152,17 @@ class _Settings:
         self.sources[key] = source
 
 
-def _judge(config: NodeConfig, ignored: set[str]) -> list[str]:
+def _judge(config: NodeConfig) -> list[str]:
     """Warnings about what has no effect; raises ConfigError for what must not be without effect."""
     refused = refusals(config)
-    fatal = {name: reason for name, reason in refused.items() if name not in ignored}
+    fatal = {name: reason for name, reason in refused.items() if name not in config.insecure_ignore}
     if fatal:
         lines = [f"{name}{config.describe_source(name)}: {reason}" for name, reason in fatal.items()]
         flags = " ".join(f"--insecure-ignore {name}" for name in fatal)
         raise ConfigError("\n".join([*lines, f"To start all the same, without it: {flags}"]))
     warnings = [f"{name} is ignored as asked; {reason}" for name, reason in refused.items()]
-    warnings += [f"--insecure-ignore {name}: there is nothing to ignore" for name in sorted(ignored - set(refused))]
+    idle = config.insecure_ignore - refused.keys() - IGNORABLE_IN_METADATA
+    warnings += [f"--insecure-ignore {name}: there is nothing to ignore" for name in sorted(idle)]
     warnings += [f"unknown key {name}{config.describe_source(name)}" for name in unknown_keys(config)]
     without_effect = notices(config)
     if without_effect:
