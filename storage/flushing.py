@@ -1,0 +1,71 @@
+"""The part of a flush that waits for the disk.
+
+Made by the log's owner, run once on an executor, given back to the owner: see Log.flush_begin. Everything that recovery
+will rely on below the new recovery point is synced here, in an order that a crash may cut anywhere: leader epochs,
+batches, the indexes of sealed segments, producer snapshots, then the names. An error is final: nothing is synced a
+second time after a failure, because the kernel may have dropped what it could not write and report success (the
+directory goes offline).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from protocol.errors import StorageError
+from storage.checkpoints import LEADER_EPOCH_CHECKPOINT
+from storage.files import Files
+from storage.segment import INDEX, TIME_INDEX, TRANSACTION_INDEX, Segment
+
+
+class FlushJob:
+    def __init__(
+        self,
+        files: Files,
+        directory: str,
+        log_dir: str,
+        offset: int,
+        segments: Sequence[tuple[Segment, bool]],
+        *,
+        leader_epochs: bytes | None,
+        snapshots: Sequence[str],
+        sync_directory: bool,
+        sync_parent: bool,
+    ) -> None:
+        """`segments` come with whether they are sealed."""
+        self.offset = offset
+        """Everything below is on disk after `run`."""
+        self._files = files
+        self._directory = directory
+        self._log_dir = log_dir
+        self._segments = segments
+        self._leader_epochs = leader_epochs
+        self._snapshots = snapshots
+        self._sync_directory = sync_directory or leader_epochs is not None
+        self._sync_parent = sync_parent
+
+    def run(self) -> None:
+        """StorageError if anything could not be synced."""
+        try:
+            self._run()
+        except OSError as e:
+            # A full disk is no exception here: what a sync could not write may be lost.
+            raise StorageError(self._log_dir, f"syncing {self._directory}: {e}") from e
+
+    def _run(self) -> None:
+        files = self._files
+        if self._leader_epochs is not None:
+            path = f"{self._directory}/{LEADER_EPOCH_CHECKPOINT}"
+            files.write_atomically(path, self._leader_epochs, sync_directory=False)
+        for segment, is_sealed in self._segments:
+            segment.file().sync()
+            if is_sealed:
+                files.sync_file(segment.path(INDEX))
+                files.sync_file(segment.path(TIME_INDEX))
+                if segment.aborted:
+                    files.sync_file(segment.path(TRANSACTION_INDEX))
+        for path in self._snapshots:
+            files.sync_file(path)
+        if self._sync_directory:
+            files.sync_dir(self._directory)
+        if self._sync_parent:
+            files.sync_dir(self._log_dir)

@@ -1,0 +1,981 @@
+"""One partition's log, and KRaft's metadata log: segments in a directory, and the offsets that say what they mean.
+
+    log start offset <= last stable offset <= high watermark <= log end offset;   recovery point <= log end offset
+
+Below the recovery point everything is on disk; at the log's end the next record goes; high watermark and log start move
+at the owner's word. Owns the files of the directory, the producer state and the leader epochs; knows nothing of
+replicas, and starts nothing by itself: the owner passes the time in, asks what is due (`flush_due`, `take_deletions`)
+and does it.
+
+One owner, on one thread, calls everything that changes the log. Reading (`read`, `offset_for_timestamp`, ...) may run
+on other threads beside it: `segments` is replaced, never changed, and segment.py does the rest. What waits for the disk
+is cut in two: `flush_begin` gives a job for an executor, `flush_done` takes it back; opening, closing and reading may
+run there whole.
+
+A failed append leaves nothing behind. If the disk is full that is all (DiskFullError); after any other OSError, and
+after an exception between write and bookkeeping, the log refuses everything (`failure`) and its directory belongs
+offline.
+
+Kafka's counterpart: UnifiedLog and LocalLog; KIP-74, KIP-98, KIP-101, KIP-107, KIP-320.
+"""
+
+from __future__ import annotations
+
+import logging
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
+from typing import Final, NamedTuple
+
+from protocol.errors import ApiError, DecodeError, ErrorCode, StorageError
+from protocol.ids import OffsetAndEpoch, TopicPartition, Uuid, uuid_to_string
+from protocol.records.compression import DEFAULT_MAX_DECOMPRESSED_BYTES
+from protocol.records.record import Record
+from protocol.wire import Buffer
+from storage import checkpoints, transaction_index
+from storage.failures import CorruptLogError, TransientStorageError, storage_error
+from storage.files import Files
+from storage.flushing import FlushJob
+from storage.leader_epochs import LeaderEpochs
+from storage.loading import LogLoader
+from storage.log_config import LogConfig
+from storage.log_slice import LogSlice
+from storage.open_segments import OpenSegments
+from storage.producer_entry import TRANSACTION_VERSION_UNKNOWN, VerificationGuard
+from storage.producer_state import ProducerAnalysis, ProducerState
+from storage.recovery import replay_segments
+from storage.retention import count_deletable
+from storage.segment import DELETED, SUFFIXES, Segment
+from storage.transaction_index import AbortedTransaction
+from storage.validation import AppendOrigin, ValidatedAppend, validate_assigned
+
+logger = logging.getLogger(__name__)
+
+NO_TIMESTAMP: Final = -1
+_BASE_OFFSET: Final = attrgetter("base_offset")
+
+
+class AppendInfo(NamedTuple):
+    """What an append did. A duplicate of an earlier batch was not written; the offsets are those of the earlier one."""
+
+    first_offset: int
+    last_offset: int
+    max_timestamp: int
+    log_append_time: int
+    """-1 unless the topic's timestamps are those of the append."""
+    log_start_offset: int
+    size: int
+    records_count: int
+    is_duplicate: bool
+
+
+class TimestampAndOffset(NamedTuple):
+    timestamp: int
+    offset: int
+    leader_epoch: int | None
+
+
+class Deletion(NamedTuple):
+    """Files that count no more, to be removed once `due_ms` has come."""
+
+    paths: list[str]
+    due_ms: int
+
+
+class Log:
+    """See the module; made by `open`."""
+
+    def __init__(
+        self,
+        files: Files,
+        directory: str,
+        topic_partition: TopicPartition,
+        config: LogConfig,
+        *,
+        topic_id: Uuid | None,
+        segments: list[Segment],
+        log_start_offset: int,
+        log_end_offset: int,
+        recovery_point: int,
+        leader_epochs: LeaderEpochs,
+        producer_state: ProducerState,
+        open_segments: OpenSegments,
+        jitter_ms: Callable[[], int],
+        now_ms: int,
+    ) -> None:
+        self.files = files
+        self.directory = directory
+        self.log_dir = directory.rpartition("/")[0]
+        self.topic_partition = topic_partition
+        self.topic_id = topic_id
+        self.config = config
+        self.segments = segments
+        self.active = segments[-1]
+        self.active.activate()
+        self.log_start_offset = log_start_offset
+        self.log_end_offset = log_end_offset
+        self.high_watermark = log_start_offset
+        self.recovery_point = max(recovery_point, log_start_offset)
+        self.leader_epochs = leader_epochs
+        self.producer_state = producer_state
+        self.last_flush_ms = now_ms
+        self.failure: StorageError | None = None
+        self.truncated_bytes_at_open = 0
+        self._open_segments = open_segments
+        self._jitter_ms = jitter_ms
+        self._deletions: list[Deletion] = []
+        self._first_unstable_offset: int | None = None
+        self._flushing: FlushJob | None = None
+        self._unsynced_snapshots: list[str] = []
+        self._names_changed = True
+        self._parent_synced = False
+        self._update_first_unstable_offset()
+
+    @classmethod
+    def open(
+        cls,
+        files: Files,
+        directory: str,
+        topic_partition: TopicPartition,
+        config: LogConfig,
+        *,
+        now_ms: int,
+        recovery_point: int = 0,
+        log_start_offset: int = 0,
+        clean_shutdown: bool = False,
+        topic_id: Uuid | None = None,
+        open_segments: OpenSegments | None = None,
+        randrange: Callable[[int, int], int] | None = None,
+        max_transaction_timeout_ms: int = 900_000,
+        transaction_verification_enabled: bool = True,
+    ) -> Log:
+        """Create the log, or load it and recover it as needed. May take long: it belongs on an executor.
+
+        OSError as it comes, for the caller knows more of the directory; CorruptLogError where synced data is damaged;
+        ApiError(INCONSISTENT_TOPIC_ID) if the directory belongs to another topic.
+        """
+        if open_segments is None:
+            open_segments = OpenSegments()
+        jitter_ms = _jitter(config, randrange)
+        if not files.is_dir(directory):
+            files.make_dirs(directory)
+        topic_id = _settle_topic_id(files, directory, topic_id)
+        known_epochs = _read_leader_epochs(files, directory)
+        leader_epochs = LeaderEpochs() if known_epochs is None else known_epochs
+        producer_state = ProducerState(
+            files,
+            directory,
+            max_transaction_timeout_ms=max_transaction_timeout_ms,
+            producer_id_expiration_ms=config.producer_id_expiration_ms,
+            transaction_verification_enabled=transaction_verification_enabled,
+        )
+        loaded = LogLoader(
+            files,
+            directory,
+            config,
+            open_segments,
+            producer_state,
+            leader_epochs,
+            now_ms=now_ms,
+            clean_shutdown=clean_shutdown,
+            recovery_point=recovery_point,
+            log_start_offset=log_start_offset,
+            jitter_ms=jitter_ms,
+        ).load()
+        if known_epochs is None:
+            _rebuild_leader_epochs(leader_epochs, loaded.segments)
+        log = cls(
+            files,
+            directory,
+            topic_partition,
+            config,
+            topic_id=topic_id,
+            segments=loaded.segments,
+            log_start_offset=loaded.log_start_offset,
+            log_end_offset=loaded.log_end_offset,
+            recovery_point=loaded.recovery_point,
+            leader_epochs=leader_epochs,
+            producer_state=producer_state,
+            open_segments=open_segments,
+            jitter_ms=jitter_ms,
+            now_ms=now_ms,
+        )
+        log.truncated_bytes_at_open = loaded.truncated_bytes
+        return log
+
+    # appending
+
+    def append(
+        self,
+        append: ValidatedAppend,
+        *,
+        leader_epoch: int,
+        now_ms: int,
+        origin: AppendOrigin = AppendOrigin.CLIENT,
+        guard: VerificationGuard | None = None,
+        transaction_version: int = TRANSACTION_VERSION_UNKNOWN,
+    ) -> AppendInfo:
+        """As leader: the one batch of prepare_append gets the next offsets.
+
+        ApiError where the producer's state or the segment size forbids it.
+        """
+        append.assign(self.log_end_offset, leader_epoch)
+        return self._append(append, origin, guard, transaction_version, now_ms)
+
+    def append_as_follower(self, records: Buffer, *, leader_epoch: int, now_ms: int) -> AppendInfo:
+        """Batches as the leader has them. UnexpectedAppendOffset if they begin before the log's end."""
+        append = validate_assigned(
+            records, origin=AppendOrigin.REPLICATION, leader_epoch=leader_epoch, next_offset=self.log_end_offset
+        )
+        return self._append(append, AppendOrigin.REPLICATION, None, TRANSACTION_VERSION_UNKNOWN, now_ms)
+
+    def append_as_raft_leader(self, records: Buffer, *, leader_epoch: int, now_ms: int) -> AppendInfo:
+        """Batches to which the metadata log's leader gave offsets and its epoch."""
+        append = validate_assigned(
+            records, origin=AppendOrigin.RAFT_LEADER, leader_epoch=leader_epoch, next_offset=self.log_end_offset
+        )
+        return self._append(append, AppendOrigin.RAFT_LEADER, None, TRANSACTION_VERSION_UNKNOWN, now_ms)
+
+    def _append(
+        self,
+        append: ValidatedAppend,
+        origin: AppendOrigin,
+        guard: VerificationGuard | None,
+        transaction_version: int,
+        now_ms: int,
+    ) -> AppendInfo:
+        self._check_usable()
+        size = append.size
+        if not append.batches:
+            return self._info(append, self.log_end_offset - 1)
+        if size > self.config.segment_bytes:
+            message = f"{size} bytes exceed segment.bytes, {self.config.segment_bytes}"
+            raise ApiError(ErrorCode.RECORD_LIST_TOO_LARGE, message)
+        analysis = None
+        for batch in append.batches:
+            if batch.producer_id >= 0:
+                analysis = self.producer_state.analyze(
+                    append.batches, origin, guard=guard, transaction_version=transaction_version
+                )
+                if analysis.duplicate is not None:
+                    return self._duplicate_info(analysis)
+                break
+        try:
+            if self._is_roll_due(append, now_ms):
+                self._roll(append.first_offset, now_ms)
+            self.active.append(append, self.config.index_interval_bytes)
+        except OSError as e:
+            raise self._write_failed(e) from e
+        try:
+            self._take_in(append, analysis)
+        except BaseException as e:
+            # The bytes are in the file and the rest is not: nothing can be said of this log any more.
+            self.failure = StorageError(self.log_dir, f"{self.topic_partition}: {e!r} after a write")
+            raise
+        return self._info(append, append.last_offset)
+
+    def _take_in(self, append: ValidatedAppend, analysis: ProducerAnalysis | None) -> None:
+        """What was written becomes part of the log."""
+        epochs = self.leader_epochs
+        for batch in append.batches:
+            if batch.partition_leader_epoch != epochs.latest:
+                if batch.partition_leader_epoch >= 0:
+                    epochs.assign(batch.partition_leader_epoch, batch.base_offset)
+                elif batch.magic < 2:
+                    # A leader that writes old formats knows no epochs; what is known here would mislead.
+                    epochs.clear()
+        self.log_end_offset = next_offset = append.last_offset + 1
+        state = self.producer_state
+        if analysis is not None:
+            state.update(analysis)
+            for completed in analysis.completed:
+                if completed.is_aborted:
+                    self.active.aborted.append(
+                        AbortedTransaction(
+                            completed.producer_id,
+                            completed.first_offset,
+                            completed.last_offset,
+                            state.last_stable_offset(completed),
+                        )
+                    )
+                state.complete_transaction(completed)
+            self._update_first_unstable_offset()
+        state.map_end_offset = next_offset
+
+    def _info(self, append: ValidatedAppend, last_offset: int) -> AppendInfo:
+        return AppendInfo(
+            append.first_offset,
+            last_offset,
+            append.max_timestamp,
+            append.log_append_time,
+            self.log_start_offset,
+            append.size,
+            append.records_count,
+            False,
+        )
+
+    def _duplicate_info(self, analysis: ProducerAnalysis) -> AppendInfo:
+        known = analysis.duplicate
+        assert known is not None
+        return AppendInfo(
+            known.first_offset,
+            known.last_offset,
+            known.timestamp,
+            known.timestamp,
+            self.log_start_offset,
+            0,
+            0,
+            True,
+        )
+
+    def _write_failed(self, error: OSError) -> StorageError:
+        failure = storage_error(self.log_dir, error, f"appending to {self.topic_partition}")
+        try:
+            self.active.cut_back()
+        except OSError as e:
+            failure = StorageError(self.log_dir, f"removing what a failed append to {self.topic_partition} left: {e}")
+        if not isinstance(failure, TransientStorageError):
+            self.failure = failure
+        return failure
+
+    def _check_usable(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+    # rolling
+
+    def _is_roll_due(self, append: ValidatedAppend, now_ms: int) -> bool:
+        segment, config = self.active, self.config
+        size = segment.size
+        if size + append.size > config.segment_bytes:
+            return True
+        if not size:
+            return not segment.can_hold(append.last_offset)
+        return (
+            segment.time_waited_for_roll(now_ms, append.max_timestamp) > config.segment_ms - segment.roll_jitter_ms
+            or len(segment.offset_index) >= config.offset_index_entries_max
+            or len(segment.time_index) >= config.time_index_entries_max
+            or not segment.can_hold(append.last_offset)
+        )
+
+    def roll(self, now_ms: int) -> None:
+        """Begin a new segment at the log's end, unless the active one is empty."""
+        self._check_usable()
+        try:
+            self._roll(self.log_end_offset, now_ms)
+        except OSError as e:
+            raise self._write_failed(e) from e
+
+    def _roll(self, base_offset: int, now_ms: int) -> None:
+        old = self.active
+        if old.size == 0 and old.base_offset == base_offset:
+            return
+        assert base_offset >= self.log_end_offset and base_offset > old.base_offset, (base_offset, old)
+        old.seal()
+        new = self._create_segment(base_offset, now_ms)
+        self._snapshot_producers(base_offset)
+        old.deactivate()
+        self._activate(new, [*self.segments, new])
+
+    def _create_segment(self, base_offset: int, now_ms: int) -> Segment:
+        segment = Segment(
+            self.files,
+            self.directory,
+            base_offset,
+            0,
+            self._open_segments,
+            now_ms=now_ms,
+            roll_jitter_ms=self._jitter_ms(),
+        )
+        for suffix in SUFFIXES:
+            if self.files.exists(segment.path(suffix)):
+                logger.warning("removing %s, which is in the way of a new segment", segment.path(suffix))
+                self.files.remove(segment.path(suffix))
+        segment.create()
+        return segment
+
+    def _activate(self, segment: Segment, segments: list[Segment]) -> None:
+        segment.activate()
+        self.segments = segments
+        self.active = segment
+        self._names_changed = True
+
+    def _snapshot_producers(self, base_offset: int) -> None:
+        """A snapshot at the new segment's base spares recovery the segments before; without it, it takes longer."""
+        state = self.producer_state
+        state.map_end_offset = base_offset
+        try:
+            path = state.take_snapshot(sync=False)
+        except OSError as e:
+            logger.warning("%s: no producer snapshot at %d: %s", self.topic_partition, base_offset, e)
+            return
+        if path is not None:
+            self._unsynced_snapshots.append(path)
+
+    # reading: on any thread
+
+    def read(
+        self,
+        start_offset: int,
+        max_bytes: int,
+        *,
+        max_offset: int,
+        min_one_batch: bool = True,
+        wait: bool = True,
+    ) -> LogSlice:
+        """From the batch that contains `start_offset` on, up to `max_bytes` and before `max_offset`.
+
+        The slice begins with a whole batch, but may end within one. It has the first batch even if that is larger than
+        `max_bytes` if `min_one_batch`, else it is empty then. Without `wait` it is a BlockingIOError where the answer
+        lies on the disk. ApiError: OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE.
+        """
+        end_offset = self.log_end_offset
+        if not self.log_start_offset <= start_offset <= end_offset:
+            message = f"offset {start_offset} is not within [{self.log_start_offset}, {end_offset}]"
+            raise ApiError(ErrorCode.OFFSET_OUT_OF_RANGE, message)
+        max_offset = min(max_offset, end_offset)
+        segments = self.segments
+        number = _floor(segments, start_offset)
+        if start_offset >= max_offset:
+            return self._empty_slice(start_offset, segments[number])
+        try:
+            while number < len(segments):
+                segment = segments[number]
+                number += 1
+                following = segments[number].base_offset if number < len(segments) else end_offset + 1
+                found = self._read_segment(
+                    segment,
+                    start_offset,
+                    max_bytes,
+                    None if max_offset >= following else max_offset,
+                    min_one_batch,
+                    wait,
+                )
+                if found is not None:
+                    return found
+        except BlockingIOError:
+            raise
+        except OSError as e:
+            raise self._read_failed(e, start_offset) from e
+        return self._empty_slice(start_offset, segments[-1])
+
+    def _read_segment(
+        self,
+        segment: Segment,
+        start_offset: int,
+        max_bytes: int,
+        max_offset: int | None,
+        min_one_batch: bool,
+        wait: bool,
+    ) -> LogSlice | None:
+        """None if the segment has no batch at or behind the offset; without `max_offset` all of it may be read."""
+        place = segment.find(start_offset, wait=wait)
+        if place is None:
+            return None
+        end = segment.size if max_offset is None else segment.position_of(max_offset, wait=wait)
+        size = end - place.position
+        if size > max_bytes:
+            size = max_bytes
+            if size < place.size:
+                size = place.size if min_one_batch else 0
+        if size <= 0:
+            return self._empty_slice(start_offset, segment)
+        return LogSlice(
+            segment.file(),
+            place.position,
+            size,
+            first_offset=place.base_offset,
+            segment_base_offset=segment.base_offset,
+            directory=self.log_dir,
+        )
+
+    def _empty_slice(self, offset: int, segment: Segment) -> LogSlice:
+        return LogSlice(
+            None, 0, 0, first_offset=offset, segment_base_offset=segment.base_offset, directory=self.log_dir
+        )
+
+    def _read_failed(self, error: OSError, start_offset: int) -> Exception:
+        if isinstance(error, FileNotFoundError) and start_offset < self.log_start_offset:
+            # Retention took the segment while this thread was on its way to it.
+            return ApiError(ErrorCode.OFFSET_OUT_OF_RANGE, f"offset {start_offset} has just been deleted")
+        return storage_error(self.log_dir, error, f"reading {self.topic_partition}")
+
+    def aborted_transactions(self, start_offset: int, upper_bound_offset: int) -> list[AbortedTransaction]:
+        """Aborted transactions with records in [start_offset, upper_bound_offset), in the order of their markers."""
+        segments = self.segments
+        found: list[AbortedTransaction] = []
+        for segment in segments[_floor(segments, start_offset) :]:
+            if segment.aborted:
+                entries, complete = transaction_index.collect(segment.aborted, start_offset, upper_bound_offset)
+                found += entries
+                if complete:
+                    break
+        return found
+
+    def upper_bound_offset(self, log_slice: LogSlice) -> int:
+        """An offset behind all that the slice holds, near enough to stop looking for aborted transactions there."""
+        segments = self.segments
+        number = _floor(segments, log_slice.segment_base_offset)
+        bound = segments[number].offset_index.upper_bound_offset(log_slice.position + log_slice.size)
+        if bound is not None:
+            return bound
+        return segments[number + 1].base_offset if number + 1 < len(segments) else self.log_end_offset
+
+    # looking up by time and epoch: on any thread
+
+    def offset_for_timestamp(
+        self, timestamp: int, *, max_decompressed_bytes: int = DEFAULT_MAX_DECOMPRESSED_BYTES
+    ) -> TimestampAndOffset | None:
+        """The first record at or behind the log start whose timestamp is `timestamp` or later."""
+        start_offset = self.log_start_offset
+        try:
+            for segment in self.segments:
+                if segment.largest_timestamp() >= timestamp:
+                    found = self._search_segment(segment, timestamp, start_offset, max_decompressed_bytes)
+                    if found is not None:
+                        return found
+        except OSError as e:
+            raise self._read_failed(e, start_offset) from e
+        return None
+
+    def _search_segment(
+        self, segment: Segment, timestamp: int, start_offset: int, max_decompressed_bytes: int
+    ) -> TimestampAndOffset | None:
+        position = segment.offset_index.lookup(max(segment.time_index.lookup(timestamp), start_offset))
+        for batch in segment.batches(position):
+            if batch.max_timestamp < timestamp:
+                continue
+            for record in _records(batch.records(max_decompressed_bytes)):
+                if record.timestamp >= timestamp and record.offset >= start_offset:
+                    return TimestampAndOffset(record.timestamp, record.offset, _epoch(batch.partition_leader_epoch))
+        return None
+
+    def offset_of_max_timestamp(
+        self, *, max_decompressed_bytes: int = DEFAULT_MAX_DECOMPRESSED_BYTES
+    ) -> TimestampAndOffset | None:
+        """The first record that has the largest timestamp of the log."""
+        try:
+            latest = max(self.segments, key=lambda segment: segment.max_timestamp_and_offset()[0])
+            timestamp, offset = latest.max_timestamp_and_offset()
+            if timestamp < 0:
+                return None
+            for batch in latest.batches(latest.offset_index.lookup(offset)):
+                if batch.max_timestamp == timestamp:
+                    for record in _records(batch.records(max_decompressed_bytes)):
+                        if record.timestamp == timestamp:
+                            epoch = _epoch(batch.partition_leader_epoch)
+                            return TimestampAndOffset(timestamp, record.offset, epoch)
+        except OSError as e:
+            raise self._read_failed(e, self.log_start_offset) from e
+        return None
+
+    def earliest_offset(self) -> TimestampAndOffset:
+        """The log start, with its epoch if that is known."""
+        earliest = self.leader_epochs.earliest
+        known = earliest is not None and earliest.start_offset <= self.log_start_offset
+        return TimestampAndOffset(NO_TIMESTAMP, self.log_start_offset, earliest.epoch if known and earliest else None)
+
+    def latest_offset(self) -> TimestampAndOffset:
+        return TimestampAndOffset(NO_TIMESTAMP, self.log_end_offset, _epoch(self.leader_epochs.latest))
+
+    def end_offset_for_epoch(self, epoch: int) -> OffsetAndEpoch:
+        """As LeaderEpochs.end_offset_for: (-1, -1) where nothing is known."""
+        return self.leader_epochs.end_offset_for(epoch, self.log_end_offset)
+
+    # offsets
+
+    @property
+    def last_stable_offset(self) -> int:
+        """Where read_committed ends: before the first transaction that is open, and never beyond the high watermark."""
+        unstable, high_watermark = self._first_unstable_offset, self.high_watermark
+        return high_watermark if unstable is None or unstable > high_watermark else unstable
+
+    def _update_first_unstable_offset(self) -> None:
+        unstable = self.producer_state.first_unstable_offset
+        self._first_unstable_offset = None if unstable is None else max(unstable, self.log_start_offset)
+
+    def update_high_watermark(self, offset: int) -> int:
+        """Set it, as a follower does, to what lies within the log."""
+        self.high_watermark = offset = min(max(offset, self.log_start_offset), self.log_end_offset)
+        self.producer_state.on_high_watermark(offset)
+        if self._first_unstable_offset is not None:
+            self._update_first_unstable_offset()
+        return offset
+
+    def advance_high_watermark(self, offset: int) -> bool:
+        """Raise it; whether that was a change."""
+        assert offset <= self.log_end_offset, (offset, self.log_end_offset)
+        if offset <= self.high_watermark:
+            return False
+        self.update_high_watermark(offset)
+        return True
+
+    def advance_log_start_offset(self, offset: int) -> bool:
+        """Nothing below is served any more; whether that was a change. ApiError beyond the high watermark.
+
+        Whole segments below go with the next `delete_old_segments`.
+        """
+        if offset > self.high_watermark:
+            message = f"log start offset {offset} beyond the high watermark {self.high_watermark}"
+            raise ApiError(ErrorCode.OFFSET_OUT_OF_RANGE, message)
+        if offset <= self.log_start_offset:
+            return False
+        self.log_start_offset = offset
+        self.recovery_point = max(self.recovery_point, offset)
+        self.leader_epochs.truncate_from_start(offset)
+        self.producer_state.on_log_start_offset(offset)
+        self._update_first_unstable_offset()
+        return True
+
+    # truncation
+
+    def truncate_to(self, offset: int, now_ms: int) -> bool:
+        """Remove everything at and behind `offset`, and the batch that contains it; whether anything went.
+
+        Before, the owner brings the recovery point's checkpoint down to `offset` (directory.py does): what comes in the
+        place of the removed is not on disk, whatever an old checkpoint says.
+        """
+        self._check_usable()
+        if offset >= self.log_end_offset:
+            # An epoch that began here without a record yet has to go all the same.
+            self.leader_epochs.truncate_from_end(self.log_end_offset)
+            return False
+        if offset < self.segments[0].base_offset:
+            self.truncate_fully_and_start_at(offset, now_ms)
+            return True
+        if offset < self.high_watermark:
+            logger.warning("%s: truncating to %d, below %d", self.topic_partition, offset, self.high_watermark)
+        self._discard_flush()
+        try:
+            self._truncate_segments(offset, now_ms)
+            self.leader_epochs.truncate_from_end(offset)
+            self.log_start_offset = min(self.log_start_offset, offset)
+            self._rebuild_producers(offset, now_ms)
+        except (OSError, ApiError) as e:
+            self.failure = StorageError(self.log_dir, f"truncating {self.topic_partition}: {e}")
+            raise self.failure from e
+        self.update_high_watermark(self.high_watermark)
+        return True
+
+    def _truncate_segments(self, offset: int, now_ms: int) -> None:
+        keep = _floor(self.segments, offset) + 1
+        kept, removed = self.segments[:keep], self.segments[keep:]
+        self.active.is_active = False
+        self._activate(kept[-1], kept)
+        self.log_end_offset = offset
+        self.recovery_point = min(self.recovery_point, offset)
+        # From the end backwards: a crash in between must leave no gap with records behind it.
+        self._delete(removed[::-1], now_ms)
+        kept[-1].truncate_to(offset, now_ms)
+
+    def _rebuild_producers(self, end_offset: int, now_ms: int) -> None:
+        state = self.producer_state
+        knew_producers = bool(state.producers) or not state.is_empty()
+        state.truncate_and_reload(self.log_start_offset, end_offset, now_ms)
+        if state.map_end_offset < end_offset:
+            if knew_producers or state.producers:
+                replay_segments(state, self.segments, end_offset)
+            state.map_end_offset = end_offset
+        self._snapshot_producers(end_offset)
+        self._update_first_unstable_offset()
+
+    def truncate_fully_and_start_at(self, offset: int, now_ms: int, log_start_offset: int | None = None) -> None:
+        """Remove everything; the log is empty and goes on at `offset`."""
+        self._check_usable()
+        self._discard_flush()
+        try:
+            self.active.is_active = False
+            self._delete(self.segments[::-1], now_ms)
+            new = self._create_segment(offset, now_ms)
+            self._activate(new, [new])
+            self.leader_epochs.clear()
+            self.producer_state.truncate_fully_and_start_at(offset)
+        except OSError as e:
+            self.failure = StorageError(self.log_dir, f"truncating {self.topic_partition}: {e}")
+            raise self.failure from e
+        self.log_end_offset = offset
+        self.log_start_offset = offset if log_start_offset is None else log_start_offset
+        self.recovery_point = min(max(self.recovery_point, self.log_start_offset), offset)
+        self._update_first_unstable_offset()
+        self.update_high_watermark(offset)
+
+    # retention and deletion
+
+    def has_old_segments(self, now_ms: int) -> bool:
+        """Whether `delete_old_segments` has something to do; may read time indexes, so it belongs on an executor."""
+        return self._count_deletable(now_ms) > 0
+
+    def _count_deletable(self, now_ms: int) -> int:
+        return count_deletable(
+            self.segments,
+            self.config,
+            log_start_offset=self.log_start_offset,
+            high_watermark=self.high_watermark,
+            log_end_offset=self.log_end_offset,
+            now_ms=now_ms,
+        )
+
+    def delete_old_segments(self, now_ms: int) -> int:
+        """Apply retention: how many segments went. Their files are renamed and wait in `take_deletions`."""
+        self._check_usable()
+        try:
+            count = self._count_deletable(now_ms)
+            if not count:
+                return 0
+            if count == len(self.segments):
+                self._roll(self.log_end_offset, now_ms)
+            removed, kept = self.segments[:count], self.segments[count:]
+            self.segments = kept
+            self.advance_log_start_offset(kept[0].base_offset)
+            self._delete(removed, now_ms)
+        except OSError as e:
+            raise self._write_failed(e) from e
+        logger.info("%s: deleted %d segments, starts at %d", self.topic_partition, count, self.log_start_offset)
+        return count
+
+    def _delete(self, segments: Sequence[Segment], now_ms: int) -> None:
+        paths = []
+        for segment in segments:
+            paths += segment.mark_deleted()
+            snapshot = self.producer_state.snapshots.mark_for_deletion(segment.base_offset)
+            if snapshot is not None:
+                paths.append(snapshot)
+        if paths:
+            self._deletions.append(Deletion(paths, now_ms + self.config.file_delete_delay_ms))
+
+    @property
+    def next_deletion_ms(self) -> int | None:
+        """When the first of the files set aside may be removed."""
+        return min((deletion.due_ms for deletion in self._deletions), default=None)
+
+    def take_deletions(self, now_ms: int) -> list[str]:
+        """The files to remove now, with `remove_files` on an executor. A crash before leaves them to the next start."""
+        due = [deletion for deletion in self._deletions if deletion.due_ms <= now_ms]
+        self._deletions = [deletion for deletion in self._deletions if deletion.due_ms > now_ms]
+        return [path for deletion in due for path in deletion.paths]
+
+    # flushing
+
+    @property
+    def unflushed_messages(self) -> int:
+        return self.log_end_offset - self.recovery_point
+
+    def flush_due(self, now_ms: int) -> int | None:
+        """Up to where a flush is wanted: flush.messages or flush.ms has come, or a segment was rolled."""
+        unflushed = self.log_end_offset - self.recovery_point
+        if unflushed <= 0:
+            return None
+        if unflushed >= self.config.flush_messages or now_ms - self.last_flush_ms >= self.config.flush_ms:
+            return self.log_end_offset
+        rolled_at = self.active.base_offset
+        return rolled_at if rolled_at > self.recovery_point else None
+
+    @property
+    def is_flushing(self) -> bool:
+        return self._flushing is not None
+
+    def flush_begin(self, up_to: int | None = None) -> FlushJob | None:
+        """A job to bring everything below `up_to` (the log's end) to disk; None if it is there. One at a time."""
+        self._check_usable()
+        assert self._flushing is None, self.topic_partition
+        offset = self.log_end_offset if up_to is None else min(up_to, self.log_end_offset)
+        if offset <= self.recovery_point:
+            return None
+        first = _floor(self.segments, self.recovery_point)
+        segments = [segment for segment in self.segments[first:] if segment.base_offset < offset]
+        epochs = self.leader_epochs
+        job = FlushJob(
+            self.files,
+            self.directory,
+            self.log_dir,
+            offset,
+            [(segment, segment is not self.active) for segment in segments],
+            leader_epochs=checkpoints.encode_leader_epochs(epochs.entries) if epochs.dirty else None,
+            snapshots=self._unsynced_snapshots,
+            sync_directory=self._names_changed,
+            sync_parent=not self._parent_synced,
+        )
+        epochs.dirty = False
+        self._unsynced_snapshots = []
+        self._names_changed = False
+        self._flushing = job
+        return job
+
+    def flush_done(self, job: FlushJob, now_ms: int) -> None:
+        """Back from the executor without an error: the recovery point moves, unless the log was truncated meanwhile."""
+        if job is not self._flushing:
+            return
+        self._flushing = None
+        self._parent_synced = True
+        self.last_flush_ms = now_ms
+        self.recovery_point = max(self.recovery_point, job.offset)
+
+    def _discard_flush(self) -> None:
+        """What the job under way syncs is not what the log will hold; what it writes is to be written again."""
+        if self._flushing is not None:
+            self._flushing = None
+            self._names_changed = True
+            self.leader_epochs.dirty = True
+
+    def flush(self, now_ms: int, up_to: int | None = None) -> None:
+        """All of it here and now, for closing and for tests."""
+        job = self.flush_begin(up_to)
+        if job is not None:
+            try:
+                job.run()
+            except StorageError as e:
+                self.failure = e
+                raise
+            self.flush_done(job, now_ms)
+
+    def fail(self, failure: StorageError) -> None:
+        """The directory is offline: refuse everything from now on."""
+        self.failure = failure
+
+    # the end
+
+    def prepare(self) -> None:
+        """Open what the first append needs; may wait for the disk, so it belongs on an executor."""
+        try:
+            self.active.prepare()
+        except OSError as e:
+            raise storage_error(self.log_dir, e, f"opening {self.topic_partition}") from e
+
+    def close(self, now_ms: int) -> None:
+        """Sync everything and bring index files and snapshot up to date, so that a clean stop needs no recovery."""
+        self._check_usable()
+        self._discard_flush()
+        try:
+            self.flush(now_ms)
+            self.active.seal()
+            if self.leader_epochs.dirty:
+                self._write_leader_epochs()
+            self.producer_state.take_snapshot(sync=bool(self.producer_state.producers))
+        except OSError as e:
+            raise storage_error(self.log_dir, e, f"closing {self.topic_partition}") from e
+        finally:
+            self.close_files()
+
+    def _write_leader_epochs(self) -> None:
+        data = checkpoints.encode_leader_epochs(self.leader_epochs.entries)
+        self.files.write_atomically(f"{self.directory}/{checkpoints.LEADER_EPOCH_CHECKPOINT}", data)
+        self.leader_epochs.dirty = False
+
+    def close_files(self) -> None:
+        """Give back descriptors and refuse further use; nothing is written."""
+        self.failure = StorageError(self.log_dir, f"{self.topic_partition} is closed")
+        for segment in self.segments:
+            segment.is_active = False
+            segment.release()
+            self._open_segments.forget(segment)
+
+    def moved_to(self, directory: str) -> None:
+        """The directory was renamed (a future log takes its place, a deleted one goes)."""
+        self.directory = directory
+        self.producer_state.snapshots.directory = directory
+        for segment in self.segments:
+            segment.moved_to(directory)
+
+    def assign_topic_id(self, topic_id: Uuid) -> None:
+        """ApiError(INCONSISTENT_TOPIC_ID) if the log has another."""
+        try:
+            self.topic_id = _settle_topic_id(self.files, self.directory, topic_id)
+        except OSError as e:
+            raise storage_error(self.log_dir, e, "writing partition.metadata") from e
+
+    def update_config(self, config: LogConfig) -> None:
+        self.config = config
+        self.producer_state.producer_id_expiration_ms = config.producer_id_expiration_ms
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(segment.size for segment in self.segments)
+
+    @property
+    def is_empty(self) -> bool:
+        return self.log_start_offset == self.log_end_offset
+
+    def __repr__(self) -> str:
+        return (
+            f"Log({self.topic_partition}, [{self.log_start_offset}, {self.log_end_offset}),"
+            f" high_watermark={self.high_watermark}, recovery_point={self.recovery_point},"
+            f" segments={len(self.segments)}, directory={self.directory})"
+        )
+
+
+def remove_files(files: Files, paths: Sequence[str]) -> None:
+    for path in paths:
+        assert path.endswith(DELETED), path
+        try:
+            files.remove(path)
+        except FileNotFoundError:
+            continue
+
+
+def _floor(segments: Sequence[Segment], offset: int) -> int:
+    """The number of the segment that may hold `offset`: the last one whose base is not above it, else the first."""
+    if segments[-1].base_offset <= offset:
+        return len(segments) - 1
+    return max(bisect_right(segments, offset, key=_BASE_OFFSET) - 1, 0)
+
+
+def _records(records: Iterator[Record]) -> Iterator[Record]:
+    try:
+        yield from records
+    except DecodeError as e:
+        raise ApiError(ErrorCode.CORRUPT_MESSAGE, str(e)) from None
+
+
+def _epoch(epoch: int) -> int | None:
+    return epoch if epoch >= 0 else None
+
+
+def _jitter(config: LogConfig, randrange: Callable[[int, int], int] | None) -> Callable[[], int]:
+    """Segments of many logs that were created together shall not all be rolled together."""
+    limit = min(config.segment_jitter_ms, config.segment_ms)
+    if randrange is None or limit <= 0:
+        return lambda: 0
+    return lambda: randrange(0, limit)
+
+
+def _settle_topic_id(files: Files, directory: str, topic_id: Uuid | None) -> Uuid | None:
+    """What partition.metadata says; if there is none, `topic_id`, which is written there."""
+    path = f"{directory}/{checkpoints.PARTITION_METADATA}"
+    try:
+        known = checkpoints.decode_partition_metadata(files.read_bytes(path))
+    except FileNotFoundError:
+        if topic_id is not None:
+            files.write_atomically(path, checkpoints.encode_partition_metadata(topic_id), sync_directory=False)
+        return topic_id
+    except DecodeError as e:
+        raise CorruptLogError(directory, str(e)) from None
+    if topic_id is not None and topic_id != known:
+        message = f"{directory} holds topic {uuid_to_string(known)}, not {uuid_to_string(topic_id)}"
+        raise ApiError(ErrorCode.INCONSISTENT_TOPIC_ID, message)
+    return known
+
+
+def _read_leader_epochs(files: Files, directory: str) -> LeaderEpochs | None:
+    """None if the file is missing or damaged: the epochs are to be found in the batches."""
+    try:
+        return LeaderEpochs(
+            checkpoints.decode_leader_epochs(files.read_bytes(f"{directory}/{checkpoints.LEADER_EPOCH_CHECKPOINT}"))
+        )
+    except FileNotFoundError:
+        return None
+    except DecodeError as e:
+        logger.warning("%s: rebuilding the leader epochs: %s", directory, e)
+        return None
+
+
+def _rebuild_leader_epochs(epochs: LeaderEpochs, segments: Sequence[Segment]) -> None:
+    """From the headers of all batches; marked to be written even if there are none, so that it happens once."""
+    epochs.clear()
+    for segment in segments:
+        try:
+            for batch in segment.batches(0):
+                if batch.partition_leader_epoch > epochs.latest:
+                    epochs.assign(batch.partition_leader_epoch, batch.base_offset)
+        except ApiError as e:
+            logger.error("leader epochs: %s", e)
+    epochs.dirty = True
