@@ -80,7 +80,6 @@ class Leader:
     pending_add: PendingAddVoter | None = None
     pending_remove: PendingRemoveVoter | None = None
     volatile_voters: VoterSet | None = None  # under kraft.version 0: what the voters told of themselves
-    requested_kraft_version: int | None = None
     voted_key: None = field(default=None, init=False)
     _fetched_voters: set[int] = field(default_factory=set)
 

@@ -208,7 +208,7 @@ class Quorum:
             # Offset and epoch name a record once and for all; what was not synced before a crash may be gone, so this
             # epoch must not be led again, nor voted in.
             peers = {voter_id for voter_id in self.membership.voters.ids if voter_id != config.node_id}
-            return Resigned(election.epoch, config.node_id, config.endpoints, self._election_timeout(), peers)
+            return Resigned(election.epoch, config.node_id, config.endpoints, self._random_timeout(), peers)
         if election.is_voted_candidate(config.replica_key) and self.is_voter:
             tally = EpochElection(self.membership.voters, config.node_id)
             return Candidate(election.epoch, tally, self._election_timeout(), config.replica_key)
@@ -399,8 +399,10 @@ class Quorum:
             self.emit(AbandonSnapshot())
 
     def _election_timeout(self) -> float:
-        if not self.is_voter:
-            return INFINITY
+        """Observers never stand for election."""
+        return self._random_timeout() if self.is_voter else INFINITY
+
+    def _random_timeout(self) -> float:
         timeout_ms = max(1, self.config.election_timeout_ms)
         return self.now.ms + timeout_ms + self._random.randrange(0, timeout_ms)
 
@@ -504,7 +506,7 @@ class Quorum:
         config = self.config
         peers = {voter_id for voter_id in self.membership.voters.ids if voter_id != config.node_id}
         self._transition(
-            Resigned(self.epoch, config.node_id, config.endpoints, self._election_timeout(), peers, successors)
+            Resigned(self.epoch, config.node_id, config.endpoints, self._random_timeout(), peers, successors)
         )
         self.connections.reset_all()
 

@@ -16,19 +16,22 @@ from raft.quorum_state import ElectionState, decode, encode
 
 @dataclass
 class Disk:
-    """`batches` are in the page cache, the first `synced` of them also on the platter."""
+    """`batches` are in the page cache, those below `synced_offset` also on the platter."""
 
     start_offset: int = 0
     batches: list[bytes] = field(default_factory=list)
-    synced: int = 0
+    synced_offset: int = 0
+    cuts: int = 0
     snapshots: dict[OffsetAndEpoch, bytes] = field(default_factory=dict)
     quorum_state: bytes | None = None
     syncs: int = 0
 
     def lose_power(self, kept_unsynced: int = 0) -> None:
         """What was not synced is gone, but for some batches that happened to be written back."""
-        del self.batches[self.synced + kept_unsynced :]
-        self.synced = len(self.batches)
+        ends = [batch.next_offset for batch in self.views()]
+        synced = sum(end <= self.synced_offset for end in ends)
+        del self.batches[synced + kept_unsynced :]
+        self.synced_offset = ends[len(self.batches) - 1] if self.batches else self.start_offset
 
     def views(self) -> list[RecordBatch]:
         return [batch for data in self.batches for batch in iter_batches(data)]
@@ -155,13 +158,14 @@ class MemoryLog:
     def truncate_to(self, offset: int) -> None:
         assert offset >= self.high_watermark, (offset, self.high_watermark)
         keep = [bytes(batch.buffer) for batch in self.disk.views() if batch.next_offset <= offset]
-        self.disk.synced = min(self.disk.synced, len(keep))
         self.disk.batches = keep
+        self.disk.synced_offset = min(self.disk.synced_offset, offset)
+        self.disk.cuts += 1
 
     def truncate_to_snapshot(self, snapshot_id: OffsetAndEpoch) -> None:
         self.disk.batches.clear()
-        self.disk.synced = 0
-        self.disk.start_offset = self.high_watermark = snapshot_id.offset
+        self.disk.start_offset = self.disk.synced_offset = self.high_watermark = snapshot_id.offset
+        self.disk.cuts += 1
         self._forget_snapshots_before(snapshot_id)
 
     def _forget_snapshots_before(self, snapshot_id: OffsetAndEpoch) -> None:
@@ -169,12 +173,12 @@ class MemoryLog:
             del self.disk.snapshots[older]
 
     def prepare_sync(self) -> Callable[[], None]:
-        count, cut = len(self.disk.batches), self.disk.batches[:]
+        end_offset, cuts = self.end_offset, self.disk.cuts
 
         def sync() -> None:
             self.disk.syncs += 1
-            if self.disk.batches[:count] == cut:
-                self.disk.synced = max(self.disk.synced, count)
+            if self.disk.cuts == cuts:
+                self.disk.synced_offset = max(self.disk.synced_offset, end_offset)
 
         return sync
 
@@ -196,9 +200,7 @@ class MemoryLog:
         return self.keep_from
 
     def delete_before(self, snapshot_id: OffsetAndEpoch) -> None:
-        batches = self.disk.views()
-        kept = [bytes(batch.buffer) for batch in batches if batch.base_offset >= snapshot_id.offset]
-        self.disk.synced = max(0, self.disk.synced - (len(batches) - len(kept)))
+        kept = [bytes(batch.buffer) for batch in self.disk.views() if batch.base_offset >= snapshot_id.offset]
         self.disk.batches = kept
         self.disk.start_offset = max(self.disk.start_offset, snapshot_id.offset)
         self._forget_snapshots_before(snapshot_id)
