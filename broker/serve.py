@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Iterable, Mapping
 
 from broker.environment import Environment, real_environment
 from broker.errors import StartupError
+from broker.format_command import format_new_directories
 from broker.node import Node
 from config.definition import ConfigError
 from config.listeners import Endpoint
@@ -24,16 +25,16 @@ from protocol.errors import StorageError
 
 OK, FAILED = 0, 1
 
-_logger = logging.getLogger("broker.serve")
+logger = logging.getLogger(__name__)
 
 
 def serve(config: NodeConfig, warnings: Iterable[str], environ: Mapping[str, str]) -> int:
     """Runs the node until a signal or a failure that it cannot survive; the exit code."""
     for warning in warnings:
-        _logger.warning("%s", warning)
+        logger.warning("%s", warning)
     environment = real_environment()
     try:
-        _format_new_directories(config, environment, environ)
+        format_new_directories(config, environment, environ.get("CLUSTER_ID"))
         with asyncio.Runner(loop_factory=_new_event_loop) as runner:
             return runner.run(_run(config, environment))
     except (StartupError, ConfigError) as error:
@@ -56,9 +57,9 @@ async def _run(config: NodeConfig, environment: Environment) -> int:
         _announce(config, node.endpoints, clock.monotonic() - started_s)
         await _first_of(stop_asked.wait(), node.failed.wait())
     has_failed = node.failed.is_set()
-    _logger.info("stopping%s", " after a failure" if has_failed else "")
+    logger.info("stopping%s", " after a failure" if has_failed else "")
     await node.stop()
-    _logger.info("stopped")
+    logger.info("stopped")
     return FAILED if has_failed else OK
 
 
@@ -72,9 +73,9 @@ async def _first_of(*waits: Awaitable[object]) -> None:
 def _on_signals(stop_asked: asyncio.Event) -> None:
     def on_signal(number: signal.Signals) -> None:
         if stop_asked.is_set():
-            _logger.warning("%s again: leaving at once; the next start recovers the logs", number.name)
+            logger.warning("%s again: leaving at once; the next start recovers the logs", number.name)
             os._exit(FAILED)
-        _logger.info("%s: stopping; a second signal leaves at once", number.name)
+        logger.info("%s: stopping; a second signal leaves at once", number.name)
         stop_asked.set()
 
     loop = asyncio.get_running_loop()

@@ -8,6 +8,8 @@ running node. Counterpart: `DumpLogSegments`.
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,6 +60,8 @@ def _files_of(path: Path) -> Iterator[Path]:
 
 
 def _dump_file(file: Path, options: Options) -> bool:
+    if not file.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file))
     sanity_only, is_quiet = options.index_sanity_check, options.verify_index_only
     match file.suffix:
         case ".log" | ".checkpoint":

@@ -45,4 +45,5 @@ def _plain(value: Any, resolved: ResolvedField, version: int) -> Any:
 
 def _camel_case(name: str) -> str:
     first, *rest = name.split("_")
+    first = "kRaft" if first == "kraft" else first  # KRaft is one word of ours, and two of Kafka's
     return first + "".join(word.capitalize() for word in rest)

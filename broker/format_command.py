@@ -1,0 +1,89 @@
+"""`barnabas format`, and the formatting that the first start of a single node does by itself.
+
+By itself only where nothing can go wrong by it: every directory is new or empty, and the configuration says that the
+node is alone in its quorum. A directory that holds anything but is not formatted may have lost its meta.properties: a new
+cluster on top of it would hide its data, so that is left to its operator.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os.path
+import sys
+
+from broker.environment import Environment, SystemClock, SystemRandom
+from broker.errors import StartupError
+from broker.formatting import METADATA_DIRECTORY, FormatError, FormatOptions, format_directories, generate_cluster_id
+from broker.metadata.bootstrap import BOOTSTRAP_CHECKPOINT
+from config.node_config import NodeConfig
+from config.single_node import is_single_node
+from storage.checkpoints import LOCK, META_PROPERTIES
+from storage.files import DiskFiles, Files
+
+logger = logging.getLogger(__name__)
+
+OK, FAILED = 0, 1
+
+# What an empty directory may hold: a mount point's own, our lock, and the rest of a formatting that was interrupted.
+_NOTHING = frozenset({"lost+found", LOCK, BOOTSTRAP_CHECKPOINT})
+_FIRST_SNAPSHOT = "00000000000000000000-0000000000.checkpoint"
+
+
+def run(config: NodeConfig, arguments: argparse.Namespace) -> int:
+    options = FormatOptions(
+        cluster_id=arguments.cluster_id,
+        ignore_formatted=arguments.ignore_formatted,
+        release_version=arguments.release_version,
+        features=arguments.feature,
+        standalone=arguments.standalone,
+        initial_controllers=arguments.initial_controllers,
+        no_initial_controllers=arguments.no_initial_controllers,
+        add_scram=arguments.add_scram,
+    )
+    try:
+        lines = format_directories(config, options, DiskFiles(), SystemRandom(), SystemClock().wall_ms())
+    except (FormatError, OSError) as error:
+        sys.stderr.write(f"barnabas: cannot format: {error}\n")
+        return FAILED
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+    return OK
+
+
+def format_new_directories(config: NodeConfig, environment: Environment, cluster_id: str | None) -> None:
+    """Makes a new cluster of a single node whose directories are all new; StartupError if somebody has to format."""
+    files = environment.files
+    directories = sorted({*config.log_dirs, config.metadata_log_dir})
+    if any(files.exists(f"{directory}/{META_PROPERTIES}") for directory in directories):
+        return  # the node looks at what is there, and tells what is missing
+    if not is_single_node(config):
+        raise StartupError(
+            f"{directories[0]} is not formatted, and the node belongs to a quorum of several: format it with "
+            "`barnabas format -t CLUSTER_ID -c FILE`, with the same CLUSTER_ID for all nodes"
+        )
+    for directory in directories:
+        if not _is_new(files, directory):
+            raise StartupError(
+                f"{directory} is not formatted ({META_PROPERTIES} is missing) and not empty: choose another "
+                "directory, or format it with `barnabas format -t CLUSTER_ID -c FILE` if its content may be reused"
+            )
+    options = FormatOptions(
+        cluster_id=cluster_id or generate_cluster_id(environment.random),
+        standalone=not config.controller_quorum_voters,
+    )
+    try:
+        format_directories(config, options, files, environment.random, environment.clock.wall_ms())
+    except FormatError as error:
+        raise StartupError(str(error)) from error
+    logger.info("formatted %s as the new cluster %s", ", ".join(directories), options.cluster_id)
+
+
+def _is_new(files: Files, directory: str) -> bool:
+    if not os.path.lexists(directory):
+        return True
+    names = {name for name in files.list_dir(directory) if not name.endswith(".tmp")}
+    if METADATA_DIRECTORY in names:
+        inside = {name for name in files.list_dir(f"{directory}/{METADATA_DIRECTORY}") if not name.endswith(".tmp")}
+        if not inside <= {_FIRST_SNAPSHOT}:
+            return False
+    return names <= _NOTHING | {METADATA_DIRECTORY}
