@@ -107,7 +107,8 @@ def test_static_member_keeps_its_partitions_over_a_restart(node: BarnabasNode, u
             consumer.poll(0.1)
         member_ids.append(consumer.memberid())
         consumer.close()
-    described = admin(node.bootstrap).describe_consumer_groups([group])[group].result(DEADLINE_S)
+    client = admin(node.bootstrap)
+    described = client.describe_consumer_groups([group])[group].result(DEADLINE_S)
     assert [member.group_instance_id for member in described.members] == ["one"]
     assert member_ids[0] != member_ids[1]
 
@@ -138,16 +139,16 @@ def test_list_offsets(node: BarnabasNode, unique: Callable[[str], str]) -> None:
     create_topic(node.bootstrap, topic)
     before = int(time.time() * 1000)
     produce(node, topic, [b"a", b"b", b"c"])
-    partition = TopicPartition(topic, 0)
+    client, partition = admin(node.bootstrap), TopicPartition(topic, 0)
     for spec, offset in [
         (OffsetSpec.earliest(), 0),
         (OffsetSpec.latest(), 3),
         (OffsetSpec.for_timestamp(before - 1000), 0),
         (OffsetSpec.for_timestamp(before + 3_600_000), -1),
     ]:
-        listed = admin(node.bootstrap).list_offsets({partition: spec}, isolation_level=IsolationLevel.READ_UNCOMMITTED)
+        listed = client.list_offsets({partition: spec}, isolation_level=IsolationLevel.READ_UNCOMMITTED)
         assert listed[partition].result(DEADLINE_S).offset == offset
-    maximum = admin(node.bootstrap).list_offsets({partition: OffsetSpec.max_timestamp()})[partition].result(DEADLINE_S)
+    maximum = client.list_offsets({partition: OffsetSpec.max_timestamp()})[partition].result(DEADLINE_S)
     assert 0 <= maximum.offset <= 2
 
 

@@ -26,7 +26,8 @@ def admin(bootstrap: str) -> AdminClient:
 
 def create_topic(bootstrap: str, topic: str, partitions: int = 1, config: Mapping[str, str] | None = None) -> None:
     request = NewTopic(topic, partitions, 1, config=dict(config or {}))
-    admin(bootstrap).create_topics([request])[topic].result(DEADLINE_S)
+    client = admin(bootstrap)  # its futures fail when it goes
+    client.create_topics([request])[topic].result(DEADLINE_S)
 
 
 def producer(bootstrap: str, settings: Settings | None = None) -> Producer:
