@@ -156,6 +156,7 @@ class RaftDriver:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at_ms = INFINITY
         self._cleaner: asyncio.TimerHandle | None = None
+        self._sync_waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._truncations = 0
         self._fetched_snapshot: RawSnapshotWriter | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -194,8 +195,9 @@ class RaftDriver:
             task.cancel()
         self._fail_responses()
         if self._fault is None:
-            await self._disk.run(self._log.prepare_sync())
-        self._log.close()
+            await self._disk.run(self._log.close)
+        else:
+            self._log.abandon()
 
     def _fail(self, fault: BaseException) -> None:
         """Stop doing anything at all, and have the process stopped."""
@@ -315,6 +317,8 @@ class RaftDriver:
         return MetadataSnapshotWriter(self, raw, SnapshotWriter(raw, timestamp, self._clock.wall_ms(), at))
 
     async def freeze_snapshot(self, raw: RawSnapshotWriter) -> None:
+        """The log that a snapshot stands for is durable before the snapshot is: recovery begins at the latter."""
+        await self._wait_for_sync(raw.snapshot_id.offset)
         await self._disk.run(raw.freeze)
         self._log.add_snapshot(raw.snapshot_id)
         self._step(SnapshotCreated(raw.snapshot_id))
@@ -383,10 +387,15 @@ class RaftDriver:
     def _clean(self) -> None:
         """By retention, drop what the snapshots make superfluous."""
         self._schedule_clean()
-        if self._fault is None and self._blocked_on is None:
-            snapshot_id = self._log.snapshot_to_keep(self._clock.wall_ms())
-            if snapshot_id is not None and snapshot_id in self._started.outline.snapshots:
-                self._step(LogCleaned(snapshot_id))
+        if self._fault is not None or self._blocked_on is not None:
+            return
+        now_ms = self._clock.wall_ms()
+        snapshot_id = self._log.snapshot_to_keep(now_ms)
+        if snapshot_id is not None and snapshot_id in self._started.outline.snapshots:
+            self._step(LogCleaned(snapshot_id))
+        deletions = self._log.take_deletions(now_ms)
+        if deletions is not None:
+            self._executor.run(deletions).add_done_callback(_note_failure)
 
     # ---- effects
 
@@ -433,7 +442,7 @@ class RaftDriver:
             case ChangeLeader():
                 self._change_leader(effect)
             case AppendAsFollower():
-                self._log.append_as_follower(effect.batches)
+                self._log.append_as_follower(effect.batches, effect.epoch)
                 assert self._log.end_offset == effect.last_offset + 1, (self._log.end_offset, effect)
             case TruncateLog():
                 self._truncations += 1
@@ -492,7 +501,7 @@ class RaftDriver:
         self._is_sync_due = False
         self._is_syncing = True
         synced = LogSynced(self._log.end_offset, self._truncations)
-        done = self._disk.run(self._log.prepare_sync())
+        done = self._disk.run(self._log.begin_sync())
         done.add_done_callback(lambda done: self._on_synced(done, synced))
 
     def _on_synced(self, done: asyncio.Future[None], synced: LogSynced) -> None:
@@ -502,10 +511,26 @@ class RaftDriver:
         fault = done.exception()
         if fault is not None:
             self._fail(fault)
-            return
-        self._step(synced)
-        if self._is_sync_due:
+        elif not self._is_closed:
+            self._log.end_sync()
+            self._step(synced)
+            self._sync_waiters = [waiter for waiter in self._sync_waiters if not self._release(waiter)]
+            if self._is_sync_due:
+                self._request_sync()
+
+    def _release(self, waiter: tuple[int, asyncio.Future[None]]) -> bool:
+        offset, synced = waiter
+        if self._started.synced_offset >= offset and not synced.done():
+            synced.set_result(None)
+        return synced.done()
+
+    async def _wait_for_sync(self, offset: int) -> None:
+        """Until the log is durable below the offset."""
+        if self._started.synced_offset < offset:
+            synced: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._sync_waiters.append((offset, synced))
             self._request_sync()
+            await synced
 
     # ---- talking to the others
 
@@ -639,6 +664,13 @@ class RaftDriver:
             return None
         content = await self._executor.run(read_all, raw)
         return LoadedSnapshot(snapshot_id, content)
+
+
+def _note_failure(done: asyncio.Future[None]) -> None:
+    """Files that could not be removed cost space, and the next start tries again."""
+    fault = None if done.cancelled() else done.exception()
+    if fault is not None:
+        log.warning("could not remove old files of the metadata log: %s", fault)
 
 
 class MetadataSnapshotWriter:

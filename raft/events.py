@@ -192,6 +192,7 @@ class AppendAsLeader:
 @dataclass(frozen=True, slots=True)
 class AppendAsFollower:
     batches: list[Buffer]
+    epoch: int  # of the leader
     base_offset: int
     last_offset: int
 

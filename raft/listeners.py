@@ -134,11 +134,11 @@ class Feed:
     """Brings one listener up to date, and keeps it there; a task of its own."""
 
     def __init__(
-        self, listener: Listener, source: Source, leader: ChangeLeader, on_fault: Callable[[Exception], None]
+        self, listener: Listener, source: Source, leader: ChangeLeader | None, on_fault: Callable[[Exception], None]
     ) -> None:
         self._listener = listener
         self._source = source
-        self._leader: ChangeLeader | None = leader
+        self._leader = leader
         self._on_fault = on_fault
         self._wake = asyncio.Event()
         self._wake.set()
@@ -235,7 +235,7 @@ class Feed:
 
     def _intact(self, records: Buffer) -> Iterator[RecordBatch]:
         """Committed records that cannot be read are no reason to skip them."""
-        for batch in iter_batches(memoryview(records)):
+        for batch in iter_batches(memoryview(records), partial_tail=True):
             if not batch.is_valid_crc():
                 raise DecodeError(f"the committed batch at offset {batch.base_offset} is damaged")
             yield batch

@@ -37,7 +37,8 @@ def load_membership(log: ReplicatedLog, outline: LogOutline, static_voters: Vote
 
 def _load_log(log: ReplicatedLog, outline: LogOutline, offset: int, membership: Membership) -> int:
     next_offset = offset
-    for batch in iter_batches(memoryview(log.read(offset, READ_SIZE_BYTES, outline.end_offset).read())):
+    content = memoryview(log.read(offset, READ_SIZE_BYTES, outline.end_offset).read())
+    for batch in iter_batches(content, partial_tail=True):
         if batch.base_offset >= offset and batch.is_control:
             _apply_all(membership, batch.base_offset, control_records(batch))
         next_offset = batch.next_offset

@@ -156,12 +156,12 @@ class LogOutline:
 
 
 class LogRange(Protocol):
-    """Whole batches somewhere in the log. `read_nowait` gives None where it would have to wait for the disk;
-    `read` may wait, and may run in another thread."""
+    """Bytes of the log from the beginning of a batch on; they may end within one. `read_nowait` gives None where it
+    would have to wait for the disk; `read` may wait, and may run in another thread."""
 
     @property
     def base_offset(self) -> int:
-        """Of the first batch, which may begin before the offset asked for."""
+        """Of the first batch, which may begin before the offset asked for. May wait for the disk."""
         ...
 
     def read_nowait(self) -> Buffer | None: ...
@@ -217,19 +217,24 @@ class ReplicatedLog(Protocol):
         """Append batches whose offsets and leader epoch are already in place."""
         ...
 
-    def append_as_follower(self, batches: Sequence[Buffer]) -> None: ...
+    def append_as_follower(self, batches: Sequence[Buffer], epoch: int) -> None:
+        """Append a leader's batches, none of them of a later epoch."""
+        ...
 
     def read(self, start_offset: int, max_bytes: int, end_offset: int) -> LogRange:
-        """From the batch that holds `start_offset`, whole batches below `end_offset` up to `max_bytes`, but at least
-        one."""
+        """From the batch that holds `start_offset` on, below `end_offset`, up to `max_bytes` but at least one batch."""
         ...
 
     def truncate_to(self, offset: int) -> None: ...
 
     def truncate_to_snapshot(self, snapshot_id: OffsetAndEpoch) -> None: ...
 
-    def prepare_sync(self) -> Callable[[], None]:
-        """A job, for any thread, that makes durable all that was appended before this call."""
+    def begin_sync(self) -> Callable[[], None]:
+        """A job, for any thread, that makes durable all that was appended before this call. One at a time."""
+        ...
+
+    def end_sync(self) -> None:
+        """The job succeeded."""
         ...
 
     def advance_high_watermark(self, offset: int) -> None: ...
@@ -247,7 +252,17 @@ class ReplicatedLog(Protocol):
         ...
 
     def delete_before(self, snapshot_id: OffsetAndEpoch) -> None:
-        """Delete the segments and snapshots wholly before the snapshot."""
+        """Segments and snapshots wholly before the snapshot no longer count."""
         ...
 
-    def close(self) -> None: ...
+    def take_deletions(self, now_ms: int) -> Callable[[], None] | None:
+        """A job, for any thread, that removes the files which no longer count, once nobody can be reading them."""
+        ...
+
+    def close(self) -> None:
+        """Sync and close. May wait for the disk."""
+        ...
+
+    def abandon(self) -> None:
+        """Close after a failure: nothing more is written."""
+        ...

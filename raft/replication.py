@@ -297,7 +297,7 @@ def _append(quorum: Quorum, partition: FetchResponse.PartitionData) -> None:
     base_offset, last_offset = batches[0].base_offset, batches[-1].last_offset
     for batch in batches:
         outline.append(batch.partition_leader_epoch, batch.base_offset, batch.last_offset)
-    quorum.emit(AppendAsFollower([batch.buffer for batch in batches], base_offset, last_offset))
+    quorum.emit(AppendAsFollower([batch.buffer for batch in batches], quorum.epoch, base_offset, last_offset))
     for batch in batches:
         if batch.is_control:
             try:

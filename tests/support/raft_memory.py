@@ -131,9 +131,10 @@ class MemoryLog:
             assert batch.partition_leader_epoch == epoch
             self._append(batch)
 
-    def append_as_follower(self, batches: Sequence[Buffer]) -> None:
+    def append_as_follower(self, batches: Sequence[Buffer], epoch: int) -> None:
         for data in batches:
             for batch in iter_batches(data):
+                assert batch.partition_leader_epoch <= epoch
                 self._append(batch)
 
     def _append(self, batch: RecordBatch) -> None:
@@ -172,7 +173,7 @@ class MemoryLog:
         for older in [other for other in self.disk.snapshots if other < snapshot_id]:
             del self.disk.snapshots[older]
 
-    def prepare_sync(self) -> Callable[[], None]:
+    def begin_sync(self) -> Callable[[], None]:
         end_offset, cuts = self.end_offset, self.disk.cuts
 
         def sync() -> None:
@@ -181,6 +182,9 @@ class MemoryLog:
                 self.disk.synced_offset = max(self.disk.synced_offset, end_offset)
 
         return sync
+
+    def end_sync(self) -> None:
+        pass
 
     def advance_high_watermark(self, offset: int) -> None:
         assert self.high_watermark <= offset <= self.end_offset, (self.high_watermark, offset, self.end_offset)
@@ -205,5 +209,12 @@ class MemoryLog:
         self.disk.start_offset = max(self.disk.start_offset, snapshot_id.offset)
         self._forget_snapshots_before(snapshot_id)
 
+    def take_deletions(self, now_ms: int) -> Callable[[], None] | None:
+        return None
+
     def close(self) -> None:
+        self.begin_sync()()
+        self.is_closed = True
+
+    def abandon(self) -> None:
         self.is_closed = True

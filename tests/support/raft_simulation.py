@@ -438,7 +438,7 @@ class SimulatedNode:
                 log.append_as_leader(effect.batch, effect.epoch)
                 assert log.end_offset == effect.last_offset + 1
             case AppendAsFollower():
-                log.append_as_follower(effect.batches)
+                log.append_as_follower(effect.batches, effect.epoch)
                 assert log.end_offset == effect.last_offset + 1
             case SyncLog():
                 self._sync()
@@ -489,7 +489,7 @@ class SimulatedNode:
         self._is_syncing, self._is_sync_due = True, False
         log = self.log
         assert log is not None
-        job, synced, incarnation = log.prepare_sync(), LogSynced(log.end_offset, self._truncations), self.incarnation
+        job, synced, incarnation = log.begin_sync(), LogSynced(log.end_offset, self._truncations), self.incarnation
 
         def done() -> None:
             if incarnation != self.incarnation:

@@ -7,7 +7,6 @@ import os
 
 import pytest
 
-from protocol.ids import METADATA_TOPIC_ID
 from protocol.messages.add_raft_voter import AddRaftVoterRequest
 from protocol.messages.remove_raft_voter import RemoveRaftVoterRequest
 from raft import rpc
@@ -192,7 +191,3 @@ def test_leader_that_is_cut_off_resigns(caplog: pytest.LogCaptureFixture) -> Non
 
 def is_leading(node: SimulatedNode) -> bool:
     return node.quorum is not None and node.quorum.is_leader
-
-
-def test_topic_id_is_kafkas() -> None:
-    assert METADATA_TOPIC_ID == bytes(15) + b"\x01"
