@@ -1,8 +1,8 @@
 """`barnabas format`, and the formatting that the first start of a single node does by itself.
 
-By itself only where nothing can go wrong by it: every directory is new or empty, and the configuration says that the
-node is alone in its quorum. A directory that holds anything but is not formatted may have lost its meta.properties: a new
-cluster on top of it would hide its data, so that is left to its operator.
+By itself only where nothing can go wrong by it: every directory is new or empty, and the configuration says that
+the node is alone in its quorum. A directory that holds anything but is not formatted may have lost its
+meta.properties: a new cluster on top of it would hide its data, so that is left to its operator.
 """
 
 from __future__ import annotations
