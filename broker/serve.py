@@ -13,17 +13,20 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from broker.environment import Environment, real_environment
 from broker.errors import StartupError
 from broker.format_command import format_new_directories
-from broker.node import Node
 from config.definition import ConfigError
 from config.listeners import Endpoint
 from config.node_config import NodeConfig
 from protocol.errors import StorageError
 
 OK, FAILED = 0, 1
+
+if TYPE_CHECKING:
+    from broker.node import Node
 
 logger = logging.getLogger(__name__)
 
@@ -37,12 +40,8 @@ def serve(config: NodeConfig, warnings: Iterable[str], environ: Mapping[str, str
         format_new_directories(config, environment, environ.get("CLUSTER_ID"))
         with asyncio.Runner(loop_factory=_new_event_loop) as runner:
             return runner.run(_run(config, environment))
-    except (StartupError, ConfigError) as error:
-        _say(f"barnabas: cannot start: {error}")
-    except StorageError as error:
-        _say(f"barnabas: cannot start: {error.directory}: {error}")
-    except OSError as error:
-        _say(f"barnabas: cannot start: {error}")
+    except (StartupError, ConfigError, StorageError, OSError) as error:
+        sys.stderr.write(f"barnabas: cannot start: {error}\n")
     return FAILED
 
 
@@ -51,7 +50,7 @@ async def _run(config: NodeConfig, environment: Environment) -> int:
     started_s = clock.monotonic()
     stop_asked = asyncio.Event()
     _on_signals(stop_asked)
-    node = Node(config, environment)
+    node = _make_node(config, environment)
     await node.start()
     if not stop_asked.is_set():
         _announce(config, node.endpoints, clock.monotonic() - started_s)
@@ -61,6 +60,12 @@ async def _run(config: NodeConfig, environment: Environment) -> int:
     await node.stop()
     logger.info("stopped")
     return FAILED if has_failed else OK
+
+
+def _make_node(config: NodeConfig, environment: Environment) -> Node:
+    from broker.node import Node  # most of the program: not before the configuration is known to be good
+
+    return Node(config, environment)
 
 
 async def _first_of(*waits: Awaitable[object]) -> None:
@@ -99,7 +104,3 @@ def _new_event_loop() -> asyncio.AbstractEventLoop:
     except ImportError:
         return asyncio.new_event_loop()
     return uvloop.new_event_loop()
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
