@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import asyncio
 import json
 import logging
@@ -36,7 +38,7 @@ log.dirs={directory}/a,{directory}/b
 class FakeNode:
     """What `serve` needs of a node; `on_start` is what happens while it starts."""
 
-    started: "ClassVar[list[FakeNode]]" = []
+    started: ClassVar[list[FakeNode]] = []
     on_start: BaseException | signal.Signals | None = None
     fails = False
 

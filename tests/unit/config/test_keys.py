@@ -1,7 +1,10 @@
 import re
 
+import pytest
+
 from config.definition import ConfigKey, Effect
 from config.document import ROOT, attributes_module, configuration_document
+from config.dynamic import TOPIC_SYNONYMS
 from config.keys import BROKER_KEYS, GROUP_KEYS, REFUSALS, REFUSED_UNKNOWN_KEYS, TOPIC_KEYS
 from config.node_config import DERIVED_ATTRIBUTES
 
@@ -49,3 +52,37 @@ def test_generated_files_are_fresh() -> None:
     assert (ROOT / "config" / "attributes.py").read_text() == attributes_module(), "stale: run `make docs`"
     document = (ROOT / "docs" / "configuration.md").read_text()
     assert document == configuration_document(), "stale: run `make docs`"
+
+
+# What config/ itself makes use of: it ends up in attributes of NodeConfig with other names.
+USED_BY_CONFIG = {
+    "broker.id",
+    "listener.security.protocol.map",
+    "log.dir",
+    "log.flush.scheduler.interval.ms",
+    "log.retention.hours",
+    "log.retention.minutes",
+    "log.roll.hours",
+    "log.roll.jitter.hours",
+    "security.inter.broker.protocol",
+}
+
+
+@pytest.mark.skipif(not (ROOT / "broker" / "node.py").exists(), reason="the parts are not wired into a node yet")
+def test_the_keys_with_effect_are_those_that_are_read() -> None:
+    """The table must not promise what no code reads, nor deny what some code does."""
+    sources = "\n".join(path.read_text() for path in (ROOT / "broker").rglob("*.py"))
+    words = set(re.findall(r"[a-z_]+", sources)) | set(re.findall(r'"([a-z.]+)"', sources))
+    used_for_topics = {
+        synonym.name
+        for name, synonyms in TOPIC_SYNONYMS.items()
+        for synonym in synonyms
+        if TOPIC_KEYS[name].effect is Effect.EFFECT
+    }
+    read = {key.name for key in BROKER_KEYS.values() if key.attribute in words or key.name in words}
+    read |= used_for_topics | USED_BY_CONFIG
+    promised = {key.name for key in BROKER_KEYS.values() if key.effect is Effect.EFFECT}
+    assert sorted(promised - read) == [], "these promise an effect, and nothing reads them"
+    read_of_config = set(re.findall(r"\bconfig\.([a-z_]+)", sources))
+    denied = {key.name for key in BROKER_KEYS.values() if key.effect is Effect.NONE and key.attribute in read_of_config}
+    assert sorted(denied) == [], "these are said to have no effect, and something reads them"
