@@ -26,6 +26,7 @@ from protocol.schema import Message
 if TYPE_CHECKING:
     from broker.auto_topics import AutoTopics
     from broker.controller.channel import ControllerChannel
+    from broker.coordinator.group.group_coordinator import GroupCoordinator
     from broker.dynamic_config import DynamicConfig
     from broker.environment import Clock
     from broker.metadata.cache import MetadataCache
@@ -54,7 +55,7 @@ class NodeServices:
     fetch_sessions: FetchSessions
     producer_ids: ProducerIds
     auto_topics: AutoTopics
-    groups: Any
+    groups: GroupCoordinator
     cluster_id: str
     served_apis: tuple[tuple[int, int, int], ...] = ()
     """(api key, lowest, highest version) of every API answered on broker listeners; set by the dispatcher."""
