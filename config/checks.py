@@ -14,10 +14,9 @@ from collections.abc import Iterator
 from config.definition import ConfigError, ConfigKey, Effect
 from config.keys import BROKER_KEYS, REFUSALS, REFUSED_UNKNOWN_KEYS
 from config.listeners import ANY_ADDRESS, is_valid_host, problem_with_ports
-from config.node_config import NodeConfig
+from config.node_config import PROTOCOL_MAP, NodeConfig
 
 _LISTENER_KEY = re.compile(r"listener\.name\.[^.]*\.(.*)")
-_PROTOCOL_MAP = "listener.security.protocol.map"
 # The source of what single_node.py adds; nobody set it, so it earns no notice.
 BUILT_IN = "built in"
 
@@ -91,11 +90,10 @@ def refusals(config: NodeConfig) -> dict[str, str]:
         if reason and (key is None or _is_off_default(key, text)):
             found[name] = REFUSALS[reason]
     for endpoint in config.listeners:
-        if endpoint.security_protocol != "PLAINTEXT":
-            reason = "tls" if endpoint.security_protocol == "SSL" else "sasl"
-            found[_PROTOCOL_MAP] = (
-                f"listener {endpoint.listener_name} asks for {endpoint.security_protocol}, and {REFUSALS[reason]}"
-            )
+        protocol = config.requested_security_protocols[endpoint.listener_name]
+        if protocol != "PLAINTEXT":
+            reason = "tls" if protocol == "SSL" else "sasl"
+            found[PROTOCOL_MAP] = f"listener {endpoint.listener_name} asks for {protocol}, and {REFUSALS[reason]}"
     if config.value("security.inter.broker.protocol") != "PLAINTEXT":
         found["security.inter.broker.protocol"] = "brokers would talk to each other in plain text"
     return found
@@ -172,7 +170,7 @@ def _listener_problems(config: NodeConfig) -> Iterator[str]:
     if config.value("inter.broker.listener.name") is not None and "security.inter.broker.protocol" in config.original:
         yield "inter.broker.listener.name and security.inter.broker.protocol exclude each other: set one of them"
     elif config.inter_broker_listener_name not in config.listener_security_protocol_map:
-        yield f"inter.broker.listener.name: {config.inter_broker_listener_name} is not in {_PROTOCOL_MAP}"
+        yield f"inter.broker.listener.name: {config.inter_broker_listener_name} is not in {PROTOCOL_MAP}"
     known = {endpoint.listener_name for endpoint in config.listeners} | set(config.controller_listener_names)
     for name in config.early_start_listeners:
         if name not in known:
@@ -220,7 +218,7 @@ def _broker_only_problems(config: NodeConfig) -> Iterator[str]:
         yield "listeners: a node without the role controller must not open one of controller.listener.names"
     for name in config.controller_listener_names:
         if name not in config.listener_security_protocol_map:
-            yield f"controller.listener.names: {name} is not in {_PROTOCOL_MAP}; add {name}:PLAINTEXT"
+            yield f"controller.listener.names: {name} is not in {PROTOCOL_MAP}; add {name}:PLAINTEXT"
     if config.controller_quorum_auto_join_enable:
         yield "controller.quorum.auto.join.enable is only for nodes with the role controller"
 

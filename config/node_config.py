@@ -30,6 +30,7 @@ from config.listeners import (
 _MS_PER_HOUR = 60 * 60 * 1000
 _MS_PER_MINUTE = 60 * 1000
 _ALL_DIRECTORIES = "*"
+PROTOCOL_MAP = "listener.security.protocol.map"
 
 # Attributes that NodeConfig declares itself, because they hold more than the bare value of the key.
 DERIVED_ATTRIBUTES = frozenset(
@@ -67,6 +68,7 @@ class NodeConfig(BrokerAttributes):
     early_start_listeners: list[str]
     inter_broker_listener_name: str
     listener_security_protocol_map: dict[str, str]
+    requested_security_protocols: dict[str, str]  # the same, before --insecure-ignore
     controller_quorum_voters: list[Voter]
     controller_quorum_bootstrap_servers: list[HostPort]
     max_connections_per_ip_overrides: dict[str, int]
@@ -189,13 +191,16 @@ class NodeConfig(BrokerAttributes):
     def _derive_listeners(self) -> None:
         values = self.values
         self.controller_listener_names = [name.upper() for name in as_list(values["controller.listener.names"])]
-        map_key = "listener.security.protocol.map"
-        self.listener_security_protocol_map = effective_protocol_map(
-            parse_protocol_map(map_key, as_str(values[map_key])),
-            map_key in self.original,
+        self.requested_security_protocols = effective_protocol_map(
+            parse_protocol_map(PROTOCOL_MAP, as_str(values[PROTOCOL_MAP])),
+            PROTOCOL_MAP in self.original,
             self.controller_listener_names,
             as_list(values["listeners"]),
         )
+        self.listener_security_protocol_map = self.requested_security_protocols
+        if PROTOCOL_MAP in self.insecure_ignore:
+            # Nothing else is served yet, and nobody shall be told that a listener is what it is not.
+            self.listener_security_protocol_map = dict.fromkeys(self.requested_security_protocols, "PLAINTEXT")
         self.listeners = self._endpoints_of("listeners")
         written = self._endpoints_of("advertised.listeners") or self.listeners
         self.advertised_listeners = [

@@ -152,8 +152,9 @@ def test_listeners_with_other_protocols_refuse_the_start(protocol: str) -> None:
     map_ = f"listener.security.protocol.map=PLAINTEXT:{protocol},CONTROLLER:PLAINTEXT"
     with pytest.raises(ConfigError, match=f"listener PLAINTEXT asks for {protocol}"):
         config_of(map_)
-    warnings = load_node_config(overrides=[map_], insecure_ignore=["listener.security.protocol.map"]).warnings
+    config, warnings = load_node_config(overrides=[map_], insecure_ignore=["listener.security.protocol.map"])
     assert "ignored as asked" in warnings[0]
+    assert config.advertised_listeners[0].security_protocol == "PLAINTEXT"
 
 
 def test_ignoring_what_is_not_there_is_warned_about() -> None:
