@@ -9,12 +9,15 @@ directory goes offline).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from protocol.errors import StorageError
 from storage.checkpoints import LEADER_EPOCH_CHECKPOINT
 from storage.files import Files
 from storage.segment import INDEX, TIME_INDEX, TRANSACTION_INDEX, Segment
+
+T = TypeVar("T")
 
 
 class FlushJob:
@@ -55,17 +58,29 @@ class FlushJob:
         files = self._files
         if self._leader_epochs is not None:
             path = f"{self._directory}/{LEADER_EPOCH_CHECKPOINT}"
-            files.write_atomically(path, self._leader_epochs, sync_directory=False)
+            _unless_gone(lambda data: files.write_atomically(path, data, sync_directory=False), self._leader_epochs)
         for segment, is_sealed in self._segments:
-            segment.file().sync()
+            _unless_gone(_sync_batches, segment)
             if is_sealed:
-                files.sync_file(segment.path(INDEX))
-                files.sync_file(segment.path(TIME_INDEX))
+                _unless_gone(files.sync_file, segment.path(INDEX))
+                _unless_gone(files.sync_file, segment.path(TIME_INDEX))
                 if segment.aborted:
-                    files.sync_file(segment.path(TRANSACTION_INDEX))
+                    _unless_gone(files.sync_file, segment.path(TRANSACTION_INDEX))
         for path in self._snapshots:
-            files.sync_file(path)
+            _unless_gone(files.sync_file, path)
         if self._sync_directory:
-            files.sync_dir(self._directory)
+            _unless_gone(files.sync_dir, self._directory)
         if self._sync_parent:
             files.sync_dir(self._log_dir)
+
+
+def _sync_batches(segment: Segment) -> None:
+    segment.file().sync()
+
+
+def _unless_gone(step: Callable[[T], None], argument: T) -> None:
+    """The owner may have deleted the file, or the whole log, since it made the job: then there is nothing to sync."""
+    try:
+        step(argument)
+    except FileNotFoundError:
+        return
