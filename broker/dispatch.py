@@ -109,30 +109,37 @@ class Dispatcher:
         if result is None:
             return None
         if asyncio.isfuture(result):
-            # The request's bytes must not live as long as its answer takes.
-            refusal = _without_records(request)
-            return Parked(
-                result,
-                lambda future: self._finish(served, refusal, context, future, flexible_response),
-                cancel_when_gone=served.api.cancel_when_gone,
-            )
+            return self._park(served, request, context, result, flexible_response)
         assert inspect.iscoroutine(result)
         return Held(self._run(served, request, context, result, flexible_response))
+
+    def _park(
+        self, served: ServedApi, request: Message, context: RequestContext, future: asyncio.Future[Any], flexible: bool
+    ) -> Parked:
+        # The request's bytes must not live as long as its answer takes.
+        refusal = _without_records(request)
+        return Parked(
+            future,
+            lambda done: self._finish(served, refusal, context, done, flexible),
+            cancel_when_gone=served.api.cancel_when_gone,
+        )
 
     async def _run(
         self,
         served: ServedApi,
         request: Message,
         context: RequestContext,
-        coroutine: Coroutine[Any, Any, Message | None],
+        coroutine: Coroutine[Any, Any, Any],
         flexible: bool,
-    ) -> Parts | None:
+    ) -> Parts | Parked | None:
         try:
             response = await coroutine
         except Exception as error:
             return self._encode_error(served, request, context, error)
         if response is None:
             return None
+        if asyncio.isfuture(response):
+            return self._park(served, request, context, response, flexible)
         return _encode(response, context.api_version, context.correlation_id, flexible=flexible)
 
     def _finish(

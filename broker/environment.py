@@ -53,8 +53,9 @@ class Executor(Protocol):
         """Runs the call off the event loop; the future belongs to the running loop."""
         ...
 
-    def lane(self, name: str) -> Executor:
-        """The executor whose calls run one at a time, in the order given; the same for the same name."""
+    def lane(self, name: str, threads: int = 1) -> Executor:
+        """An executor with threads of its own, the same for the same name. With one thread, its calls run one after the
+        other, in the order given."""
         ...
 
     def close(self) -> None:
@@ -109,10 +110,10 @@ class ThreadExecutor:
     def run(self, function: Callable[..., T], *arguments: object) -> asyncio.Future[T]:
         return asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
 
-    def lane(self, name: str) -> Executor:
+    def lane(self, name: str, threads: int = 1) -> Executor:
         lane = self._lanes.get(name)
         if lane is None:
-            lane = self._lanes[name] = ThreadExecutor(1, name)
+            lane = self._lanes[name] = ThreadExecutor(threads, name)
         return lane
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from broker.handlers.context import RequestContext
-from broker.metadata.features import METADATA_VERSION, supported_features
+from broker.metadata.features import supported_features
 from protocol.errors import ApiError, ErrorCode
 from protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 
@@ -22,10 +22,7 @@ def handle(request: ApiVersionsRequest, context: RequestContext) -> ApiVersionsR
     version = context.api_version
     if version >= 3:
         _note_software(request, context)
-    image = context.node.metadata.image
-    finalized = dict(image.features.finalized)
-    if image.features.metadata_version_level is not None:
-        finalized[METADATA_VERSION] = image.features.metadata_version_level
+    finalized = context.node.metadata.finalized_features()
     return ApiVersionsResponse(
         api_keys=[
             ApiVersionsResponse.ApiVersion(api_key=key, min_version=lowest, max_version=highest)
@@ -38,10 +35,9 @@ def handle(request: ApiVersionsRequest, context: RequestContext) -> ApiVersionsR
         ],
         finalized_features=[
             ApiVersionsResponse.FinalizedFeatureKey(name=name, min_version_level=level, max_version_level=level)
-            for name, level in finalized.items()
-            if level != 0
+            for name, level in finalized.levels.items()
         ],
-        finalized_features_epoch=image.provenance.offset,
+        finalized_features_epoch=finalized.epoch,
     )
 
 

@@ -6,7 +6,8 @@ may start the next request:
     a response       the request is done
     a Future         its effect (append, state change, refusal) is made, and only the answer waits: the next
                      request starts, answers still leave in order
-    a coroutine      (`async def handle`) nothing may start before it has ended: for what awaits *before* its effect
+    a coroutine      (`async def handle`) nothing may start before it has ended: for what awaits *before* its effect.
+                     It may end in a Future, which is then waited for as above
     None             done, and the client expects no answer (Produce with acks=0)
 
 Refusals of the whole request are raised as ApiError and become the error response of that API; so does any other
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from broker.controller.channel import ControllerChannel
     from broker.coordinator.group.group_coordinator import GroupCoordinator
     from broker.dynamic_config import DynamicConfig
-    from broker.environment import Clock
+    from broker.environment import Clock, Executor
     from broker.metadata.cache import MetadataCache
     from broker.producer_ids import ProducerIds
     from broker.replication.fetch_session import FetchSessions
@@ -40,7 +41,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 Answer: TypeAlias = "Message | None"
-HandlerResult: TypeAlias = "Message | asyncio.Future[Message] | Coroutine[Any, Any, Message] | None"
+HandlerResult: TypeAlias = "Message | asyncio.Future[Any] | Coroutine[Any, Any, Any] | None"
 
 
 @dataclass(slots=True)
@@ -49,6 +50,7 @@ class NodeServices:
 
     dynamic_config: DynamicConfig
     clock: Clock
+    executor: Executor
     metadata: MetadataCache
     controller: ControllerChannel
     replicas: ReplicaManager

@@ -15,7 +15,7 @@ have.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from broker.environment import Clock, Random
@@ -33,6 +33,10 @@ TOPIC_ID_VERSION: Final = 13
 
 PartitionKey = tuple[Uuid | str, int]
 """Topic id or name, as the session has it, and partition."""
+
+
+NameOf = Callable[[Uuid], str | None]
+"""What the metadata knows of a topic id now."""
 
 
 def next_epoch(epoch: int) -> int:
@@ -203,12 +207,9 @@ class FetchSessions:
     def partition_count(self) -> int:
         return sum(len(session.partitions) for session in self._sessions.values())
 
-    def open(
-        self, request: FetchRequest, version: int, topic_names: Mapping[Uuid, str], *, is_follower: bool
-    ) -> FetchContext:
-        """`topic_names` is the metadata's present knowledge of topic ids."""
+    def open(self, request: FetchRequest, version: int, name_of: NameOf, *, is_follower: bool) -> FetchContext:
         uses_topic_ids = version >= TOPIC_ID_VERSION
-        asked = _asked(request, topic_names, uses_topic_ids=uses_topic_ids)
+        asked = _asked(request, name_of, uses_topic_ids=uses_topic_ids)
         session_id, epoch = request.session_id, request.session_epoch
         if epoch in (INITIAL_EPOCH, FINAL_EPOCH):
             self._sessions.pop(session_id, None)
@@ -232,7 +233,7 @@ class FetchSessions:
         if uses_topic_ids:
             for partition in session.partitions.values():
                 if partition.topic is None:
-                    partition.topic = topic_names.get(partition.topic_id)
+                    partition.topic = name_of(partition.topic_id)
         return _IncrementalContext(session)
 
     def create(self, partitions: Partitions, *, is_privileged: bool, uses_topic_ids: bool) -> int:
@@ -282,10 +283,10 @@ def _value(session: FetchSession) -> tuple[bool, int, int]:
     return session.is_privileged, len(session.partitions), session.id
 
 
-def _asked(request: FetchRequest, topic_names: Mapping[Uuid, str], *, uses_topic_ids: bool) -> Partitions:
+def _asked(request: FetchRequest, name_of: NameOf, *, uses_topic_ids: bool) -> Partitions:
     asked: Partitions = {}
     for topic in request.topics:
-        name = topic_names.get(topic.topic_id) if uses_topic_ids else topic.topic
+        name = name_of(topic.topic_id) if uses_topic_ids else topic.topic
         key: Uuid | str = topic.topic_id if uses_topic_ids else topic.topic
         for partition in topic.partitions:
             asked[key, partition.partition] = FetchPartition(name, topic.topic_id, partition)

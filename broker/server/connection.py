@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from broker.server.file_range import FileRange
+from broker.file_range import FileRange
 from broker.server.receiver import Receiver
 from protocol.wire import Buffer
 
@@ -37,6 +37,8 @@ BATCH_REQUESTS_MAX = 32
 BATCH_BYTES_MAX = 1024 * 1024
 """What one callback starts before it lets others run."""
 FILE_PIECE_BYTES = 512 * 1024
+READ_THREADS = 2
+"""For what is not in the page cache, a log directory: a slow one holds up nobody else."""
 WRITE_BUFFER_BYTES = 256 * 1024
 """Above this much unsent data, no further request of the connection starts."""
 
@@ -67,11 +69,12 @@ class Parked:
 
 
 class Held:
-    """A request still to have its effect; the coroutine returns the answer and raises nothing but CloseConnection."""
+    """A request still to have its effect; the coroutine returns the answer, or what has to be waited for after the
+    effect, and raises nothing but CloseConnection."""
 
     __slots__ = ("coroutine",)
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Parts | None]) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, Parts | Parked | None]) -> None:
         self.coroutine = coroutine
 
 
@@ -83,8 +86,8 @@ class _Slot:
 
     __slots__ = ("close_reason", "is_ready", "parked", "parts")
 
-    def __init__(self, parked: Parked | None = None) -> None:
-        self.parked = parked
+    def __init__(self) -> None:
+        self.parked: Parked | None = None
         self.is_ready = False
         self.parts: Parts | None = None
         self.close_reason: str | None = None
@@ -296,8 +299,12 @@ class Connection(asyncio.BufferedProtocol):
             self._hold(outcome)
 
     def _park(self, parked: Parked) -> None:
-        slot = _Slot(parked)
+        slot = _Slot()
         self._answers.append(slot)
+        self._await_parked(slot, parked)
+
+    def _await_parked(self, slot: _Slot, parked: Parked) -> None:
+        slot.parked = parked
         parked.future.add_done_callback(lambda future: self._complete(slot, parked.finish, future))
 
     def _hold(self, held: Held) -> None:
@@ -309,7 +316,12 @@ class Connection(asyncio.BufferedProtocol):
 
         def ended(future: asyncio.Future[Any]) -> None:
             self._held = False
-            self._complete(slot, _result, future)
+            result = None if future.cancelled() or future.exception() is not None else future.result()
+            if not isinstance(result, Parked):
+                self._complete(slot, _result, future)
+            elif self._transport is not None:
+                self._await_parked(slot, result)
+                self._run()
 
         task.add_done_callback(ended)
 
@@ -398,7 +410,8 @@ class Connection(asyncio.BufferedProtocol):
             self._send_piece(part, piece)
             return
         self._file_read = True
-        self._server.executor.run(part.read, offset, size).add_done_callback(self._file_was_read)
+        lane = self._server.executor.lane(f"{part.disk}:read", READ_THREADS)
+        lane.run(part.read, offset, size).add_done_callback(self._file_was_read)
 
     def _file_was_read(self, future: asyncio.Future[Buffer]) -> None:
         self._file_read = False

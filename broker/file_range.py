@@ -18,12 +18,14 @@ class ReadableFile(Protocol):
 
 
 class FileRange:
-    __slots__ = ("file", "position", "size")
+    __slots__ = ("disk", "file", "position", "size")
 
-    def __init__(self, file: ReadableFile, position: int, size: int) -> None:
+    def __init__(self, file: ReadableFile, position: int, size: int, disk: str = "") -> None:
+        """`disk` names what is waited for where the range is not in memory: a log directory."""
         self.file = file
         self.position = position
         self.size = size
+        self.disk = disk
 
     def __len__(self) -> int:
         return self.size

@@ -1,0 +1,267 @@
+"""Produce (API key 0), versions 3-13: append a batch to each of the named partitions.
+
+First every batch is checked, which needs nothing of the log; then all are appended, one after the other, with nothing
+in between: so batches of a connection enter the log in the order they came, and a refusal of one partition leaves the
+others alone. With acks=0 and 1 the answer is at once (with flush.messages=1: when the disk has it), with acks=-1 when
+every in-sync replica has it. acks=0 is never answered; an error there closes the connection, which is how such a
+client learns of it.
+
+What takes long is done off the loop, and holds the connection: compressing anew, batches that decompress to a lot.
+Large requests are checked in slices. Topics go by id from version 13; before that, a topic id is looked up by name.
+Versions 0-2 are advertised and refused (see `protocol.apis`). Transactional batches are refused, since transactions
+are not served.
+
+Counterpart: KafkaApis.handleProduceRequest, ReplicaManager.appendRecords; KIP-98, KIP-467 (record errors), KIP-951.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from broker.controller.topic_names import INTERNAL_TOPICS
+from broker.handlers.context import HandlerResult, RequestContext, then
+from broker.handlers.leaders import Leaders
+from broker.replication.delayed import DelayedProduce, OffsetQueue, Settle
+from broker.replication.replica import ACKS_ALL, Replica
+from broker.server.connection import CloseConnection
+from protocol.errors import ApiError, ErrorCode, StorageError
+from protocol.messages.produce import ProduceRequest, ProduceResponse
+from storage.validation import (
+    RecordValidationError,
+    ValidatedAppend,
+    prepare_append,
+    recompresses,
+)
+
+PartitionResponse = ProduceResponse.PartitionProduceResponse
+
+TOPIC_ID_VERSION: Final = 13
+ZSTD_VERSION: Final = 7
+LEADER_ENDPOINTS_VERSION: Final = 10
+ADMIN_CLIENT_ID: Final = "__admin_client"
+"""The one client that may write to internal topics, as in Kafka."""
+SLICE_BYTES: Final = 2 * 1024 * 1024
+"""What is checked at a stretch."""
+
+_ATTRIBUTES_LOW_BYTE: Final = 22
+_TRANSACTIONAL: Final = 0x10
+_COMPRESSION: Final = 0x07
+
+# Shared by all partitions that do not set it; nothing ever changes it.
+_NO_LEADER: Final = ProduceResponse.LeaderIdAndEpoch()
+
+
+class _Append:
+    """A partition's batch on its way."""
+
+    __slots__ = ("batch", "records", "replica", "response", "wait_offset", "wait_queue")
+
+    def __init__(self, response: PartitionResponse, replica: Replica, records: memoryview) -> None:
+        self.response = response
+        self.replica = replica
+        self.records = records
+        self.batch: ValidatedAppend | None = None
+        self.wait_queue: OffsetQueue | None = None
+        self.wait_offset = 0
+
+
+def handle(request: ProduceRequest, context: RequestContext) -> HandlerResult:
+    response, appends = _plan(request, context)
+    size = sum([len(append.records) for append in appends]) if len(appends) > 1 else 0
+    if size > SLICE_BYTES or any(recompresses(each.records, each.replica.settings.rules) for each in appends):
+        return _handle_slowly(request, context, response, appends)
+    now_ms = context.node.clock.wall_ms()
+    allow_zstd = context.api_version >= ZSTD_VERSION
+    for append in appends:
+        if not _prepare(append, now_ms, allow_zstd):
+            return _handle_slowly(request, context, response, appends)
+    return _append_all(request.acks, request.timeout_ms, context, response, appends, now_ms)
+
+
+async def _handle_slowly(
+    request: ProduceRequest, context: RequestContext, response: ProduceResponse, appends: list[_Append]
+) -> ProduceResponse | asyncio.Future[ProduceResponse] | None:
+    """Prepares what is not prepared yet, off the loop, and then goes on as always."""
+    now_ms = context.node.clock.wall_ms()
+    allow_zstd = context.api_version >= ZSTD_VERSION
+    for append in appends:
+        if append.batch is None and not append.response.error_code:
+            await context.node.executor.run(_prepare_fully, append, now_ms, allow_zstd)
+    return _append_all(request.acks, request.timeout_ms, context, response, appends, now_ms)
+
+
+# Which partitions.
+
+
+def _plan(request: ProduceRequest, context: RequestContext) -> tuple[ProduceResponse, list[_Append]]:
+    """The response as it will be sent, with refusals filled in, and what is to be appended for the rest of it."""
+    version, replicas = context.api_version, context.node.replicas
+    by_id = version >= TOPIC_ID_VERSION
+    acks_are_valid = -1 <= request.acks <= 1
+    may_write_internal = context.client_id == ADMIN_CLIENT_ID
+    appends: list[_Append] = []
+    topics: list[ProduceResponse.TopicProduceResponse] = []
+    for topic in request.topic_data:
+        partitions: list[PartitionResponse] = []
+        name: str | None = topic.name
+        if by_id:
+            name = context.node.metadata.topic_name(topic.topic_id)
+        for data in topic.partition_data:
+            response = PartitionResponse(index=data.index, base_offset=-1, current_leader=_NO_LEADER)
+            partitions.append(response)
+            if name is None:
+                response.error_code = ErrorCode.UNKNOWN_TOPIC_ID
+                continue
+            replica = replicas.find(name, data.index)
+            if replica is None:
+                response.error_code = replicas.why_missing(name, data.index)
+            elif by_id and replica.topic_id != topic.topic_id:
+                response.error_code = ErrorCode.UNKNOWN_TOPIC_ID
+            elif not acks_are_valid:
+                response.error_code = ErrorCode.INVALID_REQUIRED_ACKS
+            elif name in INTERNAL_TOPICS and not may_write_internal:
+                response.error_code = ErrorCode.INVALID_TOPIC_EXCEPTION
+            elif not replica.state.is_leader:
+                response.error_code = ErrorCode.NOT_LEADER_OR_FOLLOWER
+            else:
+                appends.append(_Append(response, replica, _view(data.records)))
+        topics.append(
+            ProduceResponse.TopicProduceResponse(
+                name=topic.name, topic_id=topic.topic_id, partition_responses=partitions
+            )
+        )
+    return ProduceResponse(responses=topics), appends
+
+
+def _view(records: Any) -> memoryview:
+    return memoryview(b"" if records is None else records)
+
+
+# Checking, which needs nothing of the log's state.
+
+
+def _prepare(append: _Append, now_ms: int, allow_zstd: bool) -> bool:
+    """False if it has to be done off the loop."""
+    records, settings = append.records, append.replica.settings
+    if len(records) > _ATTRIBUTES_LOW_BYTE and records[_ATTRIBUTES_LOW_BYTE] & _TRANSACTIONAL:
+        _refuse(append.response, ApiError(ErrorCode.INVALID_TXN_STATE, "this broker does not serve transactions"))
+        return True
+    try:
+        append.batch = prepare_append(records, settings.rules_on_loop, now_ms=now_ms, allow_zstd=allow_zstd)
+    except RecordValidationError as error:
+        is_compressed = len(records) > _ATTRIBUTES_LOW_BYTE and records[_ATTRIBUTES_LOW_BYTE] & _COMPRESSION
+        if error.code == ErrorCode.INVALID_RECORD and is_compressed and not error.record_errors:
+            # Perhaps it is but larger than the limit for the loop.
+            return False
+        _refuse(append.response, error)
+    return True
+
+
+def _prepare_fully(append: _Append, now_ms: int, allow_zstd: bool) -> None:
+    """On an executor: as `_prepare`, with the limits as configured."""
+    try:
+        append.batch = prepare_append(
+            append.records, append.replica.settings.rules, now_ms=now_ms, allow_zstd=allow_zstd
+        )
+    except RecordValidationError as error:
+        _refuse(append.response, error)
+
+
+# Appending.
+
+
+def _append_all(
+    acks: int, timeout_ms: int, context: RequestContext, response: ProduceResponse, appends: list[_Append], now_ms: int
+) -> ProduceResponse | asyncio.Future[ProduceResponse] | None:
+    waiting: list[_Append] = []
+    for append in appends:
+        if append.batch is not None:
+            _append(append, append.batch, acks, now_ms)
+            if append.wait_queue is not None:
+                waiting.append(append)
+    if acks == 0:
+        _check_unanswered(response, context)
+        return None
+    if not waiting:
+        return _finished(response, context)
+    delayed = DelayedProduce(asyncio.get_running_loop(), timeout_ms / 1000)
+    for append in waiting:
+        assert append.wait_queue is not None
+        delayed.wait_for(append.wait_queue, append.wait_offset, _settle(append.response))
+    return then(delayed.future, lambda _: _finished(response, context))
+
+
+def _append(append: _Append, batch: ValidatedAppend, acks: int, now_ms: int) -> None:
+    replica, response = append.replica, append.response
+    try:
+        info = replica.append(batch, acks, now_ms)
+    except ApiError as error:
+        _refuse(response, error)
+        return
+    except StorageError:
+        response.error_code = ErrorCode.KAFKA_STORAGE_ERROR
+        return
+    response.base_offset = info.first_offset
+    response.log_append_time_ms = info.log_append_time
+    response.log_start_offset = info.log_start_offset
+    end_offset = info.last_offset + 1
+    if acks == ACKS_ALL:
+        if replica.log.high_watermark < end_offset:
+            append.wait_queue, append.wait_offset = replica.high_watermark_waiters, end_offset
+        else:
+            response.error_code = replica.state.acknowledgement()
+    elif replica.settings.is_synced and replica.log.recovery_point < end_offset:
+        append.wait_queue, append.wait_offset = replica.sync_waiters, end_offset
+
+
+def _settle(response: PartitionResponse) -> Settle:
+    def settle(code: ErrorCode) -> None:
+        response.error_code = code
+
+    return settle
+
+
+# Answering.
+
+
+def _refuse(response: PartitionResponse, error: ApiError) -> None:
+    response.error_code = error.code
+    if isinstance(error, RecordValidationError):
+        response.error_message = error.message
+        response.record_errors = [
+            ProduceResponse.BatchIndexAndErrorMessage(
+                batch_index=each.batch_index, batch_index_error_message=each.message
+            )
+            for each in error.record_errors
+        ]
+
+
+def _check_unanswered(response: ProduceResponse, context: RequestContext) -> None:
+    """With acks=0 there is no answer; that something went wrong is told by hanging up."""
+    errors = {
+        f"{topic.name or topic.topic_id.hex()}-{each.index}": ErrorCode(each.error_code).name
+        for topic in response.responses
+        for each in topic.partition_responses
+        if each.error_code
+    }
+    if errors:
+        raise CloseConnection(f"produce of client {context.client_id!r} with acks=0 failed: {errors}")
+
+
+def _finished(response: ProduceResponse, context: RequestContext) -> ProduceResponse:
+    """Names the leaders of partitions that are not led here."""
+    if context.api_version < LEADER_ENDPOINTS_VERSION:
+        return response
+    leaders = Leaders(context)
+    for topic in response.responses:
+        for each in topic.partition_responses:
+            if each.error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER:
+                name = topic.name or context.node.metadata.topic_name(topic.topic_id) or ""
+                leader_id, leader_epoch = leaders.of(name, each.index)
+                each.current_leader = ProduceResponse.LeaderIdAndEpoch(leader_id=leader_id, leader_epoch=leader_epoch)
+    response.node_endpoints = [
+        ProduceResponse.NodeEndpoint(node_id=node_id, host=where.host, port=where.port, rack=rack)
+        for node_id, where, rack in leaders.endpoints()
+    ]
+    return response

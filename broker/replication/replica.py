@@ -1,0 +1,189 @@
+"""A partition that this broker hosts: its log, its state machine, and those who wait for it to move.
+
+Puts `Partition` (who leads, what is committed) and `Log` (bytes and offsets) together: an append checks leadership,
+writes, and lets the high watermark follow; a read checks leadership and epoch, and finds the bytes. Whatever moves
+wakes its waiters: produces at once, fetches by way of the manager, listeners (coordinators) with the leader epoch
+that they may rely on.
+
+With flush.messages=1 the leader's own log counts only as far as it is synced, for the high watermark and for acks=1.
+All appends that came while one sync ran are covered by the next. Counterpart: Partition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from broker.metadata.partitions import PartitionRegistration
+from broker.replication.delayed import DelayedFetch, OffsetQueue
+from broker.replication.partition import Partition
+from broker.replication.topic_settings import TopicSettings
+from protocol.errors import ApiError, ErrorCode, StorageError
+from protocol.ids import OffsetAndEpoch, TopicPartition, Uuid
+from storage.log import AppendInfo, Log
+from storage.log_config import UNLIMITED
+from storage.validation import AppendOrigin, ValidatedAppend
+
+if TYPE_CHECKING:
+    from broker.replication.replica_manager import ReplicaManager
+
+ACKS_ALL: Final = -1
+
+HighWatermarkListener = Callable[[TopicPartition, int, int], None]
+"""(partition, leader epoch, high watermark)"""
+
+
+class Replica:
+    __slots__ = (
+        "_active_segment",
+        "_manager",
+        "fetches",
+        "high_watermark_waiters",
+        "is_stopped",
+        "listeners",
+        "log",
+        "settings",
+        "state",
+        "sync_waiters",
+        "topic_id",
+        "topic_partition",
+    )
+
+    def __init__(self, manager: ReplicaManager, state: Partition, partition_log: Log, settings: TopicSettings) -> None:
+        self._manager = manager
+        self.topic_partition = state.topic_partition
+        self.topic_id: Uuid = state.topic_id
+        self.state = state
+        self.log = partition_log
+        self.settings = settings
+        state.min_insync_replicas = settings.min_insync_replicas
+        self.high_watermark_waiters = OffsetQueue()
+        self.sync_waiters = OffsetQueue()
+        self.fetches: dict[DelayedFetch, None] = {}
+        self.listeners: dict[HighWatermarkListener, None] = {}
+        self.is_stopped = False
+        """Offline or deleted: nothing may be started any more."""
+        self._active_segment = partition_log.active
+
+    def configure(self, settings: TopicSettings) -> None:
+        was_synced = self.settings.is_synced
+        self.settings = settings
+        self.state.min_insync_replicas = settings.min_insync_replicas
+        self.log.update_config(settings.log_config)
+        if was_synced and not settings.is_synced:
+            self.sync_waiters.reached(self.log.log_end_offset)
+        self.advance_high_watermark()
+
+    # Leadership.
+
+    def become_leader(self, registration: PartitionRegistration, now_s: float) -> None:
+        partition_log = self.log
+        if self.state.become_leader(registration, partition_log.log_end_offset, now_s):
+            # Followers that hold records of an epoch between the last one here and this one must find out where to cut.
+            partition_log.leader_epochs.assign(registration.leader_epoch, partition_log.log_end_offset)
+        self.advance_high_watermark()
+        if self.settings.is_synced:
+            self._manager.request_flush(self)
+
+    def become_follower(self, registration: PartitionRegistration) -> bool:
+        """True if a new leader epoch begins."""
+        was_leader = self.state.is_leader
+        is_new_epoch = self.state.become_follower(registration)
+        if was_leader:
+            self._fail_waiters(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        return is_new_epoch
+
+    def stop(self, code: ErrorCode) -> None:
+        """The replica is gone from this broker, for the reason that its waiters are told."""
+        self.is_stopped = True
+        self._fail_waiters(code)
+        self.listeners.clear()
+
+    def _fail_waiters(self, code: ErrorCode) -> None:
+        self.high_watermark_waiters.fail(code)
+        self.sync_waiters.fail(code)
+        self._manager.changed(self)
+
+    def check_leader(self) -> None:
+        if not self.state.is_leader:
+            raise ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+
+    def check_epoch(self, current_leader_epoch: int, *, leader_only: bool) -> None:
+        """Whether a client or follower that believes in this leader epoch is to be served."""
+        code = self.state.check_leader_epoch(current_leader_epoch)
+        if code != ErrorCode.NONE:
+            raise ApiError(code)
+        if leader_only and not self.state.is_leader:
+            raise ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+
+    # Appending.
+
+    def append(
+        self, batch: ValidatedAppend, required_acks: int, now_ms: int, origin: AppendOrigin = AppendOrigin.CLIENT
+    ) -> AppendInfo:
+        """Appends as leader. ApiError or StorageError: then nothing was appended."""
+        state = self.state
+        if not state.is_leader:
+            raise ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        if required_acks == ACKS_ALL:
+            state.check_enough_in_sync()
+        info = self.write(batch, state.leader_epoch, now_ms, origin)
+        if not info.is_duplicate:
+            self.has_grown()
+        return info
+
+    def write(self, batch: ValidatedAppend, leader_epoch: int, now_ms: int, origin: AppendOrigin) -> AppendInfo:
+        try:
+            return self.log.append(batch, leader_epoch=leader_epoch, now_ms=now_ms, origin=origin)
+        except (ApiError, StorageError) as error:
+            if isinstance(error, StorageError):
+                self._manager.storage_failed(error)
+            raise
+        except Exception as error:
+            # What the log holds is no longer what its state says: it must not be served.
+            self._manager.replica_failed(self, error)
+            raise
+
+    def has_grown(self) -> None:
+        """Records were appended: lets everything follow that depends on the log's end."""
+        settings = self.settings
+        if settings.is_synced:
+            self._manager.request_flush(self)
+        else:
+            self.advance_high_watermark()
+            if self.log.active is not self._active_segment or settings.log_config.flush_messages != UNLIMITED:
+                self._active_segment = self.log.active
+                self._manager.maybe_flush(self)
+        if self.fetches:
+            self._manager.has_news(self)
+
+    def has_synced(self) -> None:
+        """The recovery point has moved."""
+        if self.settings.is_synced:
+            self.sync_waiters.reached(self.log.recovery_point)
+            self.advance_high_watermark()
+
+    # Offsets.
+
+    @property
+    def own_end_offset(self) -> int:
+        """As far as this log counts towards the high watermark."""
+        return self.log.recovery_point if self.settings.is_synced else self.log.log_end_offset
+
+    def advance_high_watermark(self) -> None:
+        state, manager = self.state, self._manager
+        if not state.is_leader:
+            return
+        now_s = manager.clock.monotonic() if state.followers else 0.0
+        target = state.next_high_watermark(self.own_end_offset, now_s, manager.lag_max_s, manager.is_eligible)
+        if target is None or not self.log.advance_high_watermark(target):
+            return
+        if len(self.high_watermark_waiters):
+            self.high_watermark_waiters.reached(target, state.acknowledgement())
+        if self.fetches:
+            manager.has_news(self)
+        for listener in list(self.listeners):
+            listener(self.topic_partition, state.leader_epoch, target)
+
+    def end_offset_for_epoch(self, leader_epoch: int) -> OffsetAndEpoch:
+        return self.log.end_offset_for_epoch(leader_epoch)

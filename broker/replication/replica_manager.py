@@ -1,0 +1,322 @@
+"""All partitions that this broker hosts: found by name or id, told what the metadata says, woken when they move.
+
+A partition is hosted (`Replica`), offline (its log directory has failed), or not here; clients are told the
+difference. Fetches that wait are completed in slices of the loop: one append can wake a thousand.
+
+Owns the replicas' lives, not their bytes: logs are opened, created and deleted by `LogDirectories` on executors, and
+publishing waits for that, so that a topic which the controller calls created can be written to here. Counterpart:
+ReplicaManager.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from broker.environment import Clock, Executor
+from broker.metadata.image import MetadataImage
+from broker.replication import fetching
+from broker.replication.delayed import DelayedFetch
+from broker.replication.fetch_session import Answers, FetchPartition
+from broker.replication.fetching import FetchParams, FetchResult
+from broker.replication.flusher import Flusher
+from broker.replication.partition import FollowerState
+from broker.replication.replica import Replica
+from protocol.errors import ApiError, ErrorCode, StorageError
+from protocol.ids import TopicPartition, Uuid
+from storage.directory import DirectoryError, LogDirectories, LogDirectory
+from storage.failures import TransientStorageError
+
+log = logging.getLogger(__name__)
+
+FETCHES_COMPLETED_PER_SLICE: Final = 32
+READ_THREADS: Final = 2
+"""A log directory, for lookups that have to wait for the disk."""
+WARM_UPS_MAX: Final = 4
+
+
+class ReplicaManager:
+    def __init__(
+        self,
+        *,
+        image: Callable[[], MetadataImage],
+        directories: LogDirectories,
+        clock: Clock,
+        executor: Executor,
+        lag_max_s: float,
+        on_directory_failed: Callable[[LogDirectory], None],
+        on_fatal: Callable[[Exception], None],
+    ) -> None:
+        """`image` gives the metadata as of now; `lag_max_s` is replica.lag.time.max.ms. `on_fatal`: there is no log
+        directory left."""
+        self._image = image
+        self.directories = directories
+        self.clock = clock
+        self._executor = executor
+        self.lag_max_s = lag_max_s
+        self._on_directory_failed = on_directory_failed
+        self._on_fatal = on_fatal
+        self._loop = asyncio.get_running_loop()
+        self._by_name: dict[tuple[str, int], Replica] = {}
+        self._by_id: dict[tuple[Uuid, int], Replica] = {}
+        self._offline: dict[tuple[str, int], Uuid] = {}
+        """Partitions whose log directory has failed, with their topics' ids."""
+        self._flusher = Flusher(executor, clock, self.storage_failed)
+        self._with_news: dict[Replica, None] = {}
+        self._ready: deque[DelayedFetch] = deque()
+        self._wake_scheduled = False
+
+    # Finding.
+
+    def __iter__(self) -> Iterator[Replica]:
+        return iter(self._by_name.values())
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def find(self, topic: str, partition: int) -> Replica | None:
+        return self._by_name.get((topic, partition))
+
+    def find_by_id(self, topic_id: Uuid, partition: int) -> Replica | None:
+        return self._by_id.get((topic_id, partition))
+
+    def replica(self, topic: str, partition: int) -> Replica:
+        """The hosted replica, or ApiError: offline, not here although it exists, or unknown."""
+        replica = self._by_name.get((topic, partition))
+        if replica is None:
+            raise ApiError(self.why_missing(topic, partition))
+        return replica
+
+    def why_missing(self, topic: str, partition: int) -> ErrorCode:
+        if (topic, partition) in self._offline:
+            return ErrorCode.KAFKA_STORAGE_ERROR
+        found = self._image().topics.by_name.get(topic)
+        if found is not None and partition in found.partitions:
+            # It exists elsewhere, or will be here in a moment: clients are to look again.
+            return ErrorCode.NOT_LEADER_OR_FOLLOWER
+        return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+    def replica_to_read(self, asked: FetchPartition) -> Replica:
+        topic = asked.topic
+        if topic is None:
+            raise ApiError(ErrorCode.UNKNOWN_TOPIC_ID)
+        replica = self._by_name.get((topic, asked.partition))
+        if replica is None:
+            raise ApiError(self.why_missing(topic, asked.partition))
+        if not fetching.has_consistent_topic_id(replica, asked):
+            raise ApiError(ErrorCode.INCONSISTENT_TOPIC_ID)
+        return replica
+
+    # Hosting.
+
+    def add(self, replica: Replica) -> None:
+        name = replica.topic_partition
+        self._by_name[name] = replica
+        self._by_id[replica.topic_id, name.partition] = replica
+        self._offline.pop(name, None)
+
+    def remove(self, replica: Replica, code: ErrorCode) -> None:
+        """Those who wait at it are told `code`."""
+        name = replica.topic_partition
+        del self._by_name[name]
+        del self._by_id[replica.topic_id, name.partition]
+        replica.stop(code)
+
+    def set_offline(self, topic_partition: TopicPartition, topic_id: Uuid) -> None:
+        """The partition belongs here, but its log cannot be used."""
+        replica = self._by_name.get(topic_partition)
+        if replica is not None:
+            self.remove(replica, ErrorCode.KAFKA_STORAGE_ERROR)
+        self._offline[topic_partition] = topic_id
+
+    def forget_offline(self, topic_partition: TopicPartition) -> None:
+        self._offline.pop(topic_partition, None)
+
+    def offline_topic_id(self, topic_partition: TopicPartition) -> Uuid | None:
+        return self._offline.get(topic_partition)
+
+    @property
+    def offline_count(self) -> int:
+        return len(self._offline)
+
+    def storage_failed(self, failure: StorageError) -> None:
+        """A directory went wrong: its partitions are offline from now on. A full disk alone is no such failure."""
+        if isinstance(failure, TransientStorageError):
+            log.warning("%s", failure)
+            return
+        directory = self.directories.directories.get(failure.directory)
+        if directory is None or not directory.is_online:
+            return
+        topic_ids = {name: replica.topic_id for name, replica in self._by_name.items()}
+        try:
+            lost = self.directories.fail(failure.directory, failure)
+        except DirectoryError as error:
+            self._on_fatal(error)
+            return
+        for topic_partition in lost:
+            topic_id = topic_ids.get(topic_partition)
+            if topic_id is not None:
+                self.set_offline(topic_partition, topic_id)
+        log.error("%s has failed, %d partitions are offline: %s", failure.directory, len(lost), failure.message)
+        self._on_directory_failed(directory)
+
+    def replica_failed(self, replica: Replica, error: Exception) -> None:
+        """One log's state is in doubt, through a mistake of ours: that log alone is offline."""
+        log.critical("%s is taken offline", replica.topic_partition, exc_info=error)
+        replica.log.fail(StorageError(replica.log.log_dir, f"{replica.topic_partition}: {error!r}"))
+        if not replica.is_stopped:
+            self.set_offline(replica.topic_partition, replica.topic_id)
+
+    # Fetching.
+
+    def fetch(self, params: FetchParams, partitions: list[FetchPartition]) -> Answers | asyncio.Future[Answers]:
+        """What there is, at once if it is enough; else when it is, or when the request's time is up."""
+        result = fetching.read_all(self, params, partitions, is_first_read=True)
+        if result.cold:
+            return self._loop.create_task(self._fetch_cold(params, partitions, result))
+        if self._is_enough(result, params):
+            return result.answers
+        return self._wait_for_data(params, partitions, result)
+
+    def _is_enough(self, result: FetchResult, params: FetchParams) -> bool:
+        return result.size >= params.min_bytes or result.is_urgent or params.max_wait_ms <= 0 or not result.probes
+
+    async def _fetch_cold(self, params: FetchParams, partitions: list[FetchPartition], result: FetchResult) -> Answers:
+        lane = self._executor.lane(f"{result.cold[0].log.log_dir}:read", READ_THREADS)
+        for _ in range(WARM_UPS_MAX):
+            await lane.run(fetching.warm_up, result.cold)
+            result = fetching.read_all(self, params, partitions, is_first_read=False)
+            if not result.cold:
+                break
+        else:
+            # What was warmed up went cold again before it could be used.
+            result = await lane.run(lambda: fetching.read_all(self, params, partitions, is_first_read=False, wait=True))
+        if self._is_enough(result, params):
+            return result.answers
+        return await self._wait_for_data(params, partitions, result)
+
+    def _wait_for_data(
+        self, params: FetchParams, partitions: list[FetchPartition], result: FetchResult
+    ) -> asyncio.Future[Answers]:
+        future: asyncio.Future[Answers] = self._loop.create_future()
+
+        def complete() -> None:
+            if future.done():
+                return
+            now = fetching.read_all(self, params, partitions, is_first_read=False)
+            if not now.cold:
+                future.set_result(now.answers)
+                return
+            no_wait = params._replace(max_wait_ms=0)
+            later = self._loop.create_task(self._fetch_cold(no_wait, partitions, now))
+            later.add_done_callback(lambda done: _hand_on(done, future))
+
+        fetch = DelayedFetch(
+            self._loop,
+            params.max_wait_ms / 1000,
+            params.min_bytes,
+            fetching.probes_of(result, params),
+            {replica: size for replica, (_, size) in result.probes.items()},
+            self._make_ready,
+            complete,
+        )
+        future.add_done_callback(lambda _: fetch.finish())
+        return future
+
+    def follower_fetched(
+        self, replica: Replica, params: FetchParams, asked: FetchPartition, leader_end_offset: int
+    ) -> None:
+        """A follower asks for what follows its log's end: that is how far it has got."""
+        state = replica.state
+        follower = state.follower(params.replica_id, asked.current_leader_epoch)
+        known_epoch = self._image().cluster.broker_epoch(params.replica_id)
+        if params.replica_epoch != -1 and known_epoch > params.replica_epoch:
+            raise ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER, f"broker {params.replica_id} has restarted since")
+        before = follower.log_end_offset
+        follower.record_fetch(
+            asked.fetch_offset, asked.log_start_offset, self.clock.monotonic(), leader_end_offset, params.replica_epoch
+        )
+        if follower.log_end_offset != before:
+            replica.advance_high_watermark()
+
+    def is_eligible(self, follower: FollowerState) -> bool:
+        """Whether the metadata lets a follower into the ISR: a broker that is active, in the epoch it fetches with."""
+        broker = self._image().cluster.brokers.get(follower.broker_id)
+        return (
+            broker is not None
+            and broker.is_active
+            and follower.broker_epoch is not None
+            and follower.broker_epoch in (-1, broker.epoch)
+        )
+
+    # Waking.
+
+    def has_news(self, replica: Replica) -> None:
+        """There may be more to read. Looked into when this callback of the loop is over: a request that appends to many
+        partitions, or many requests, wake a fetch once."""
+        self._with_news[replica] = None
+        self._schedule_wake()
+
+    def changed(self, replica: Replica) -> None:
+        """Whoever waits there has to be told that it is not what it was."""
+        for fetch in list(replica.fetches):
+            self._make_ready(fetch)
+
+    def _make_ready(self, fetch: DelayedFetch) -> None:
+        if not fetch.is_complete:
+            fetch.finish()
+            self._ready.append(fetch)
+            self._schedule_wake()
+
+    def _schedule_wake(self) -> None:
+        if not self._wake_scheduled:
+            self._wake_scheduled = True
+            self._loop.call_soon(self._wake)
+
+    def _wake(self) -> None:
+        self._wake_scheduled = False
+        with_news, self._with_news = self._with_news, {}
+        for replica in with_news:
+            for fetch in list(replica.fetches):
+                if fetch.is_satisfied_by(replica):
+                    self._make_ready(fetch)
+        ready = self._ready
+        for _ in range(min(FETCHES_COMPLETED_PER_SLICE, len(ready))):
+            ready.popleft().complete()
+        if ready:
+            self._schedule_wake()
+
+    # Disks.
+
+    def run_in_order(self, log_dir: str, job: Callable[[], None]) -> None:
+        """Runs the job on the directory's lane; a failure is one of the directory."""
+
+        def done(future: asyncio.Future[None]) -> None:
+            error = None if future.cancelled() else future.exception()
+            if isinstance(error, StorageError):
+                self.storage_failed(error)
+            elif error is not None:
+                self.storage_failed(StorageError(log_dir, repr(error)))
+
+        self._executor.lane(log_dir).run(job).add_done_callback(done)
+
+    def request_flush(self, replica: Replica) -> None:
+        self._flusher.request(replica)
+
+    def maybe_flush(self, replica: Replica) -> None:
+        up_to = replica.log.flush_due(self.clock.wall_ms())
+        if up_to is not None:
+            self._flusher.request(replica, up_to)
+
+
+def _hand_on(done: asyncio.Future[Answers], future: asyncio.Future[Answers]) -> None:
+    if future.done():
+        return
+    error = done.exception()
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(done.result())
