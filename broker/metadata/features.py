@@ -198,7 +198,7 @@ FEATURES: Mapping[str, Feature] = {
 
 def supported_features() -> dict[str, VersionRange]:
     """What this node registers and advertises; a feature that is served at level 0 only is left out, as in Kafka."""
-    supported = {METADATA_VERSION: VersionRange(MINIMUM_METADATA_VERSION, LATEST_METADATA_VERSION)}
+    supported = {METADATA_VERSION: VersionRange(int(MINIMUM_METADATA_VERSION), int(LATEST_METADATA_VERSION))}
     for feature in FEATURES.values():
         if feature.served > 0:
             supported[feature.name] = VersionRange(0, feature.served)
