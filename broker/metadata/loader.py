@@ -130,9 +130,10 @@ class MetadataLoader:
         return self._transaction_offset
 
     def install(self, *publishers: Publisher) -> None:
-        """They are told of everything from now on, in this order, after those installed before."""
+        """They are told of everything from now on, in this order, after those installed before; all that is installed
+        in one turn of the event loop is told together."""
         self._new_publishers += publishers
-        self._work()
+        asyncio.get_running_loop().call_soon(self._work)
 
     def add_rest_listener(self, listener: Callable[[], None]) -> None:
         """Called whenever the loader comes to rest."""
@@ -289,6 +290,8 @@ class MetadataLoader:
         yield from self._pause_if_due()
 
     def _has_caught_up(self) -> bool:
+        if not self._new_publishers:
+            return False  # nobody to tell: whoever comes first then needs no second replay
         high_watermark = self._high_watermark()
         if high_watermark is None or self._position.offset < high_watermark - 1:
             return False
@@ -299,6 +302,7 @@ class MetadataLoader:
         delta = MetadataDelta(EMPTY_IMAGE, self._is_known_config)
         for record, _ in image_records(self._image):
             delta.replay(record)
+            yield from self._pause_if_due()
         manifest = LoaderManifest(True, 0, *self._leader)
         publishers, self._new_publishers = self._new_publishers, []
         for publisher in publishers:

@@ -97,7 +97,7 @@ class Snapshot:
             yield [record]
 
 
-def test_nothing_is_published_before_the_log_as_found_is_replayed() -> None:
+async def test_nothing_is_published_before_the_log_as_found_is_replayed() -> None:
     bench = Bench(high_watermark=None)
     bench.commit(BOOTSTRAPPED)
     bench.commit(*cluster(1))
@@ -111,7 +111,20 @@ def test_nothing_is_published_before_the_log_as_found_is_replayed() -> None:
     assert bench.recorder.manifests == [LoaderManifest(True, 400, None, 0)]
 
 
-def test_the_high_watermark_may_become_known_last() -> None:
+async def test_without_a_publisher_the_loader_goes_on_collecting() -> None:
+    bench = Bench()
+    bench.loader = MetadataLoader(bench.clock, lambda: 0, bench.faults.append)
+    bench.commit(BOOTSTRAPPED)
+    bench.commit(*cluster(1))
+    assert not bench.loader.is_caught_up and bench.loader.image.cluster.brokers
+    first, second = Recorder(), Recorder()
+    bench.loader.install(first)
+    bench.loader.install(second)
+    await asyncio.sleep(0)
+    assert first.offsets == second.offsets == [1] and first.deltas[0] is second.deltas[0]
+
+
+async def test_the_high_watermark_may_become_known_last() -> None:
     bench = Bench(high_watermark=None)
     bench.commit(BOOTSTRAPPED)
     bench.high_watermark = 1
@@ -119,7 +132,7 @@ def test_the_high_watermark_may_become_known_last() -> None:
     assert bench.recorder.offsets == [0] and bench.recorder.manifests[0].leader_id == 7
 
 
-def test_an_empty_log_is_not_published_before_its_bootstrap() -> None:
+async def test_an_empty_log_is_not_published_before_its_bootstrap() -> None:
     bench = Bench(high_watermark=1)
     bench.loader.on_commit(Batch(0, (), control_count=1))
     assert bench.recorder.images == [] and bench.loader.image.offset == 0
@@ -128,19 +141,20 @@ def test_an_empty_log_is_not_published_before_its_bootstrap() -> None:
     assert bench.recorder.offsets == [1]
 
 
-def test_every_batch_is_published_in_the_order_of_installation() -> None:
+async def test_every_batch_is_published_in_the_order_of_installation() -> None:
     bench, log = Bench(), list[str]()
     bench.loader.install(Recorder("a", log), Recorder("b", log))
     bench.commit(BOOTSTRAPPED)
     bench.commit(NOOP, NOOP)
     late = Recorder("c", log)
     bench.loader.install(late)
+    await asyncio.sleep(0)
     bench.commit(NOOP)
     assert log == ["a@0", "b@0", "a@2", "b@2", "c@2", "a@3", "b@3", "c@3"]
     assert late.manifests[0].is_snapshot and not late.manifests[1].is_snapshot
 
 
-def test_a_transaction_is_published_whole() -> None:
+async def test_a_transaction_is_published_whole() -> None:
     bench = Bench()
     bench.commit(BOOTSTRAPPED)
     bench.commit(*topic_records("a", 1, [partition_record([1])]), BEGIN)
@@ -155,7 +169,7 @@ def test_a_transaction_is_published_whole() -> None:
     assert bench.recorder.images[-1].provenance.is_batch_aligned
 
 
-def test_an_aborted_transaction_never_was() -> None:
+async def test_an_aborted_transaction_never_was() -> None:
     bench = Bench()
     bench.commit(BOOTSTRAPPED, BEGIN)
     bench.commit(*topic_records("a", 1, [partition_record([1])]))
@@ -163,7 +177,7 @@ def test_an_aborted_transaction_never_was() -> None:
     assert list(bench.recorder.images[-1].topics.by_name) == ["b"] and bench.recorder.offsets == [0, 6]
 
 
-def test_a_transaction_aborted_while_catching_up_takes_nothing_else_back() -> None:
+async def test_a_transaction_aborted_while_catching_up_takes_nothing_else_back() -> None:
     bench = Bench(high_watermark=7)
     bench.commit(BOOTSTRAPPED, *topic_records("a", 1, [partition_record([1])]))
     bench.commit(BEGIN, *topic_records("b", 2, [partition_record([1])]))
@@ -172,7 +186,7 @@ def test_a_transaction_aborted_while_catching_up_takes_nothing_else_back() -> No
 
 
 @pytest.mark.parametrize("batch", [[BEGIN, BEGIN], [END], [ABORT], [(RemoveTopicRecord(topic_id=uuid(1)), 0)]])
-def test_a_log_that_makes_no_sense_is_fatal(batch: list[VersionedRecord]) -> None:
+async def test_a_log_that_makes_no_sense_is_fatal(batch: list[VersionedRecord]) -> None:
     bench = Bench()
     bench.commit(BOOTSTRAPPED)
     bench.commit(*batch)
@@ -181,7 +195,7 @@ def test_a_log_that_makes_no_sense_is_fatal(batch: list[VersionedRecord]) -> Non
     assert bench.recorder.offsets == [0]
 
 
-def test_a_publisher_that_fails_is_fatal() -> None:
+async def test_a_publisher_that_fails_is_fatal() -> None:
     class Broken:
         def on_metadata(self, delta: MetadataDelta, image: MetadataImage, manifest: LoaderManifest) -> None:
             raise RuntimeError("no")
@@ -192,7 +206,7 @@ def test_a_publisher_that_fails_is_fatal() -> None:
     assert [str(fault) for fault in bench.faults] == ["no"]
 
 
-def test_a_snapshot_becomes_one_delta_that_also_removes() -> None:
+async def test_a_snapshot_becomes_one_delta_that_also_removes() -> None:
     bench = Bench()
     bench.commit(BOOTSTRAPPED, *topic_records("a", 1, [partition_record([1])]))
     target = replayed(EMPTY_IMAGE, [BOOTSTRAPPED, *topic_records("b", 2, [partition_record([1])])])
@@ -203,7 +217,7 @@ def test_a_snapshot_becomes_one_delta_that_also_removes() -> None:
     assert bench.recorder.deltas[-1].topics_delta.topic_was_deleted("a")
 
 
-def test_a_log_may_begin_with_a_snapshot() -> None:
+async def test_a_log_may_begin_with_a_snapshot() -> None:
     bench = Bench(high_watermark=21)
     bench.loader.on_load_snapshot(Snapshot(replayed(EMPTY_IMAGE, [BOOTSTRAPPED, *cluster(1)]), 20))
     assert bench.recorder.images == []
@@ -267,7 +281,8 @@ def test_images_at_equal_offsets_are_equal_however_the_log_is_cut(
     records: list[VersionedRecord], data: st.DataObject
 ) -> None:
     by_offset: dict[int, MetadataImage] = {}
-    for _ in range(2):
+
+    async def publish() -> None:
         bench = Bench()
         rest = list(records)
         while rest:
@@ -278,8 +293,11 @@ def test_images_at_equal_offsets_are_equal_however_the_log_is_cut(
         for image in bench.recorder.images:
             assert by_offset.setdefault(image.offset, image) == image
 
+    asyncio.run(publish())
+    asyncio.run(publish())
 
-def test_the_registration_is_asked_for_again_when_it_lacks_directories() -> None:
+
+async def test_the_registration_is_asked_for_again_when_it_lacks_directories() -> None:
     asked: list[int] = []
     bench = Bench()
     bench.loader.install(RegistrationTracker(1, lambda: asked.append(bench.next_offset)))
