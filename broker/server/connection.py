@@ -154,7 +154,8 @@ class Connection(asyncio.BufferedProtocol):
         transport = cast(asyncio.Transport, transport)
         self._transport = transport
         peer = transport.get_extra_info("peername")
-        self.client_host = peer[0] if peer else ""
+        # A socket for both address families sees IPv4 peers as mapped addresses.
+        self.client_host = peer[0].removeprefix("::ffff:") if peer else ""
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         if not self._server.opened(self):
             self._transport = None

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -66,14 +67,11 @@ class Server:
     def connection_count(self) -> int:
         return self.quota.count
 
-    async def listen(self, listener_name: str, host: str | None, port: int) -> int:
-        """Opens one endpoint (None: all interfaces; port 0: a free one); returns its port. OSError as the socket's."""
-        listener = await self.loop.create_server(
-            lambda: Connection(self, listener_name), host or None, port, backlog=self._backlog, reuse_address=True
+    async def listen(self, listener_name: str, bound: socket.socket) -> None:
+        """Accepts connections on a socket that is bound; it belongs to the server from now on."""
+        self._listeners.append(
+            await self.loop.create_server(lambda: Connection(self, listener_name), sock=bound, backlog=self._backlog)
         )
-        self._listeners.append(listener)
-        bound: int = listener.sockets[0].getsockname()[1]
-        return bound
 
     async def stop(self, grace_s: float) -> None:
         """Refuses new connections, lets what was begun be answered for at most `grace_s`, and closes all."""

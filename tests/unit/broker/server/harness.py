@@ -11,6 +11,7 @@ from typing import Any
 from broker.environment import SystemClock, ThreadExecutor
 from broker.server.connection import CloseConnection, Connection, Frame, Held, Outcome, Parked, Parts
 from broker.server.listeners import Server, ServerLimits
+from broker.sockets import bind
 
 
 class Toy:
@@ -97,7 +98,9 @@ class Harness:
 async def serving(limits: ServerLimits | None = None) -> AsyncIterator[Harness]:
     toy, executor = Toy(), ThreadExecutor()
     server = Server(toy.start, limits or ServerLimits(), SystemClock(), executor)
-    port = await server.listen("PLAINTEXT", "127.0.0.1", 0)
+    bound = bind("127.0.0.1", 0)
+    port = bound.getsockname()[1]
+    await server.listen("PLAINTEXT", bound)
     harness = Harness(toy, server, port)
     try:
         yield harness

@@ -11,7 +11,7 @@ import pytest
 
 from broker.server import connection as connection_module
 from broker.server.connection import IN_FLIGHT_MAX
-from broker.server.file_range import FileRange
+from broker.file_range import FileRange
 from broker.server.listeners import SCRATCH_BYTES, ServerLimits
 from broker.server.receiver import SPARING_BYTES
 from storage.files import DiskFiles
