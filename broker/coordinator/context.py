@@ -1,10 +1,11 @@
 """One shard under the runtime: its life, its log, and the replies that wait for the high watermark.
 
-    LOADING --loaded--> ACTIVE --replay failed--> LOADING        resigned: failed, timers cancelled, gone
-       |  ^
-     failed  after a pause, growing
-       v  |
-      FAILED
+                     .--- what was appended cannot be replayed ---.
+                     v                                            |
+    elected ---> LOADING ----------------------------------> ACTIVE       resigned: CLOSED, from each of them
+                  |   ^ after a pause, each time longer
+                  v   |
+                  FAILED
 
 Invariants. Records are appended and then replayed, in one go on the event loop. A reply leaves only when the high
 watermark, reached in the leader's own epoch, lies above all records that it depends on: those of the operation, or
@@ -31,6 +32,7 @@ from protocol.coordinator.serde import CoordinatorRecord, encode_key, encode_val
 from protocol.errors import ApiError, DecodeError, ErrorCode, StorageError
 from protocol.ids import TopicPartition
 from protocol.records.builder import RecordsBuilder
+from protocol.schema import EncodeError
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +137,7 @@ class ShardContext(Generic[S]):
         self._uncommitted: dict[str, int] = {}
         """The last record of each entity that has one at or above the high watermark."""
         self._is_appending = False
-        surroundings.writer.add_listener(topic_partition, self._on_high_watermark)
+        self._is_listening = False
         self._load()
 
     @property
@@ -158,7 +160,6 @@ class ShardContext(Generic[S]):
 
     def close(self) -> None:
         """Leadership is lost: all that is parked fails before anything else happens."""
-        self._shared.writer.remove_listener(self.topic_partition, self._on_high_watermark)
         self._unload(ShardState.CLOSED)
 
     # ---- loading
@@ -182,6 +183,8 @@ class ShardContext(Generic[S]):
         started_s = self._shared.clock.monotonic()
         try:
             await loader.run()
+            self._shared.writer.add_listener(self.topic_partition, self._on_high_watermark)
+            self._is_listening = True
             high_watermark = self._shared.writer.high_watermark(self.topic_partition, self.leader_epoch)
         except (ApiError, StorageError, DecodeError) as error:
             self._on_load_failed(str(error) or repr(error))
@@ -240,6 +243,9 @@ class ShardContext(Generic[S]):
         self._shared.counters.unloads += self.state is ShardState.ACTIVE
         self.state = state
         self._cancel_reload()
+        if self._is_listening:
+            self._shared.writer.remove_listener(self.topic_partition, self._on_high_watermark)
+            self._is_listening = False
         if self._loading is not None:
             self._loading.cancel()
             self._loading = None
@@ -293,7 +299,11 @@ class ShardContext(Generic[S]):
 
         def finish(error: ErrorCode) -> None:
             if outcome.on_done is not None:
-                outcome.on_done(error, self._shared.clock.wall_ms())
+                try:
+                    outcome.on_done(error, self._shared.clock.wall_ms())
+                except Exception:
+                    logger.exception("%s on %s could not be finished", name, self.topic_partition)
+                    error = error or ErrorCode.UNKNOWN_SERVER_ERROR
             complete(error, None if error else outcome.reply)
 
         if outcome.records:
@@ -324,10 +334,14 @@ class ShardContext(Generic[S]):
     def _append_all(self, name: str, records: Sequence[CoordinatorRecord], is_atomic: bool) -> ErrorCode:
         now_ms = self._shared.clock.wall_ms()
         size_max = None if is_atomic else self._shared.writer.batch_size_max(self.topic_partition)
-        for part, batch in batches_of(records, now_ms, self._shared.settings.compression, size_max):
-            error = self._append(name, part, batch)
-            if error:
-                return error
+        try:
+            for part, batch in batches_of(records, now_ms, self._shared.settings.compression, size_max):
+                error = self._append(name, part, batch)
+                if error:
+                    return error
+        except EncodeError as error:  # an id that is longer than a record has room for
+            logger.warning("%s on %s has no form as records: %s", name, self.topic_partition, error)
+            return ErrorCode.UNKNOWN_SERVER_ERROR
         return ErrorCode.NONE
 
     def _append(self, name: str, records: Sequence[CoordinatorRecord], batch: bytes) -> ErrorCode:
@@ -339,6 +353,10 @@ class ShardContext(Generic[S]):
             logger.warning("%s could not append to %s: %s", name, self.topic_partition, str(error) or repr(error))
             self._complete()
             return error.code if isinstance(error, ApiError) else ErrorCode.KAFKA_STORAGE_ERROR
+        except Exception:
+            logger.exception("%s could not append to %s: its coordinator is loaded again", name, self.topic_partition)
+            self._start_over()
+            return ErrorCode.UNKNOWN_SERVER_ERROR
         finally:
             self._is_appending = False
         base_offset = last_offset - len(records) + 1

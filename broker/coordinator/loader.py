@@ -88,7 +88,7 @@ class Loader:
             )
 
     async def _replay(self, data: Buffer) -> None:
-        for batch in iter_batches(data):
+        for batch in iter_batches(data, partial_tail=True):
             if batch.next_offset <= self.next_offset:
                 continue
             if not batch.is_valid_crc():
@@ -98,7 +98,7 @@ class Loader:
             else:
                 await self._replay_records(batch.producer_id, batch.records())
             self.next_offset = batch.next_offset
-        self.bytes_count += len(data)
+            self.bytes_count += batch.size
 
     async def _replay_records(self, producer_id: int, records: Iterable[Record]) -> None:
         for record in records:

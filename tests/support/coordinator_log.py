@@ -123,7 +123,7 @@ class MemoryLog:
         for batch in partition.batches:
             if RecordBatch(memoryview(batch)).last_offset >= offset:
                 if data and len(data) + len(batch) > max_bytes:
-                    break
+                    return data + batch[: max_bytes - len(data)]
                 data += batch
         return data
 
@@ -131,7 +131,9 @@ class MemoryLog:
         self.partition(topic_partition).listeners.append(listener)
 
     def remove_listener(self, topic_partition: TopicPartition, listener: HighWatermarkListener) -> None:
-        self.partition(topic_partition).listeners.remove(listener)
+        listeners = self.partition(topic_partition).listeners
+        if listener in listeners:
+            listeners.remove(listener)
 
     # ---- what happens to it
 
