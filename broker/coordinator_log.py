@@ -13,7 +13,7 @@ from broker.coordinator.partition_writer import HighWatermarkListener
 from broker.environment import Clock, Executor
 from broker.replication.replica import Replica
 from broker.replication.replica_manager import ReplicaManager
-from protocol.errors import ApiError, ErrorCode
+from protocol.errors import ApiError, ErrorCode, StorageError
 from protocol.ids import TopicPartition
 from protocol.schema import Buffer
 from storage.log import Log
@@ -49,12 +49,12 @@ class CoordinatorLog:
     async def read(self, topic_partition: TopicPartition, leader_epoch: int, offset: int, max_bytes: int) -> Buffer:
         log = self._led(topic_partition, leader_epoch).log
         try:
-            found = log.read(offset, max_bytes, max_offset=log.log_end_offset, wait=False)
-            data = found.read_nowait()
-        except BlockingIOError:
-            data = None
-        if data is None:
-            data = await self._executor.run(_read, log, offset, max_bytes)
+            data = _read_nowait(log, offset, max_bytes)
+            if data is None:
+                data = await self._executor.run(_read, log, offset, max_bytes)
+        except StorageError as failure:
+            self._replicas.storage_failed(failure)
+            raise
         return data
 
     def add_listener(self, topic_partition: TopicPartition, listener: HighWatermarkListener) -> None:
@@ -70,6 +70,13 @@ class CoordinatorLog:
         if not replica.state.is_leader or replica.state.leader_epoch != leader_epoch:
             raise ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
         return replica
+
+
+def _read_nowait(log: Log, offset: int, max_bytes: int) -> Buffer | None:
+    try:
+        return log.read(offset, max_bytes, max_offset=log.log_end_offset, wait=False).read_nowait()
+    except BlockingIOError:
+        return None
 
 
 def _read(log: Log, offset: int, max_bytes: int) -> Buffer:
