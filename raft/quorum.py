@@ -312,12 +312,14 @@ class Quorum:
         state = self.state
         if isinstance(state, Resigned):
             return
-        leader_id = -1 if state.leader_id is None else state.leader_id
+        # The leader that a restart remembers may be this node itself: it leads no more.
+        leader = state.leader_id if isinstance(state, Leader) or state.leader_id != self.config.node_id else None
+        leader_id = -1 if leader is None else leader
         epoch, announced_id = self._announced
         if state.epoch > epoch or (state.epoch == epoch and leader_id >= 0 > announced_id):
             self._announced = (state.epoch, leader_id)
             start_offset = state.epoch_start_offset if isinstance(state, Leader) else None
-            self.emit(ChangeLeader(state.leader_id, state.epoch, start_offset))
+            self.emit(ChangeLeader(leader, state.epoch, start_offset))
 
     # ---- the log
 

@@ -227,8 +227,9 @@ class LogDirectories:
     def offline(self) -> list[LogDirectory]:
         return [directory for directory in self.directories.values() if not directory.is_online]
 
-    def verify_identity(self, cluster_id: str | None, node_id: int) -> None:
-        """DirectoryError unless every directory was formatted for this node of this cluster (None: any, but one)."""
+    def verify_identity(self, cluster_id: str | None, node_id: int) -> str:
+        """The cluster's id. DirectoryError unless every directory was formatted for this node of this cluster (None:
+        any, but one)."""
         ids: dict[Uuid, str] = {}
         for directory in self.online:
             properties = directory.meta_properties
@@ -242,6 +243,8 @@ class LogDirectories:
             if directory.id is not None and ids.setdefault(directory.id, directory.path) != directory.path:
                 name = uuid_to_string(directory.id)
                 raise DirectoryError(f"{ids[directory.id]} and {directory.path} have the same directory.id {name}")
+        assert cluster_id is not None  # one directory at least is online
+        return cluster_id
 
     def by_id(self, directory_id: Uuid) -> LogDirectory | None:
         return next((directory for directory in self.online if directory.id == directory_id), None)
@@ -530,9 +533,10 @@ class LogDirectories:
     def checkpoint_before_truncation(self, log: Log, offset: int) -> CheckpointJob | None:
         """To be run before `log.truncate_to(offset)`; None if the checkpoint is not beyond it anyway."""
         directory = self.of(log)
-        if directory.recovery_points.get(log.topic_partition, 0) <= offset:
+        point = log.truncation_point(offset)
+        if directory.recovery_points.get(log.topic_partition, 0) <= point:
             return None
-        return self._checkpoint(directory, lowered={log.topic_partition: offset})
+        return self._checkpoint(directory, lowered={log.topic_partition: point})
 
     def _offsets(self, directory: LogDirectory) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int]]:
         recovery_points, log_start_offsets = {}, {}

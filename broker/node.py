@@ -1,0 +1,327 @@
+"""The one place of wiring: a node's parts are made here, started in order, and stopped in the opposite order.
+
+Up:    directories locked and identified -> sockets bound (ports are known, nothing accepts) -> Raft and the loader,
+       beside them the partitions' logs -> publishers -> the broker registers, catches up -> sockets accept -> unfenced
+Down:  leaderships handed over, unfenced no more -> requests under way answered -> coordinators -> logs flushed, closed
+       and marked clean -> Raft, last of all -> locks given up
+
+A fault (state that may no longer equal its log, or no usable log directory) sets `failed`; whoever runs the node stops
+it then. Counterpart: KafkaRaftServer, SharedServer, BrokerServer, ControllerServer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Sequence
+from typing import TypeVar
+
+from broker.api import ListenerKind
+from broker.auto_topics import AutoTopics
+from broker.coordinator.group.group_coordinator import GroupCoordinator
+from broker.coordinator.group.settings import GroupSettings
+from broker.coordinator.partitioning import GROUP_METADATA_TOPIC
+from broker.coordinator.publishers import Elections, GroupTopics, Resignations
+from broker.coordinator.timers import LoopAlarms
+from broker.coordinator_log import CoordinatorLog
+from broker.directory_assignments import DirectoryAssignments
+from broker.dispatch import Dispatcher
+from broker.dynamic_config import DynamicConfig
+from broker.environment import Environment
+from broker.errors import StartupError
+from broker.handlers.context import NodeServices
+from broker.metadata.features import supported_features
+from broker.metadata.publishers import RegistrationTracker
+from broker.metadata.refusals import MetadataRefused, RefusalPublisher
+from broker.metadata.registrations import Endpoint as RegisteredEndpoint
+from broker.producer_ids import ProducerIds
+from broker.quorum_member import QuorumMember
+from broker.registration import BrokerIdentity, BrokerLifecycle, RegistrationFailed
+from broker.replication.fetch_session import FetchSessions
+from broker.replication.publisher import ReplicaPublisher
+from broker.replication.replica_manager import ReplicaManager
+from broker.server.listeners import Server, ServerLimits
+from broker.sockets import bind, own_host_name
+from config.listeners import SECURITY_PROTOCOLS, Endpoint
+from config.node_config import NodeConfig
+from protocol.ids import Uuid
+from storage.directory import CloseJob, DirectoryError, LoadJob, LogDirectories, LogDirectory, LogSettings
+from storage.open_segments import OpenSegments
+
+T = TypeVar("T")
+
+_logger = logging.getLogger("broker.node")
+
+STOP_GRACE_S = 10.0
+"""How long requests under way may take when the node stops."""
+
+
+class Node:
+    def __init__(self, config: NodeConfig, environment: Environment) -> None:
+        self._config = config
+        self._environment = environment
+        self.failed = asyncio.Event()
+        """Set when the node cannot go on; stop it then."""
+        self.endpoints: list[Endpoint] = []
+        """What this node listens on, with its real ports."""
+        self._fault: BaseException | None = None
+        self._faulted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sockets: list[tuple[Endpoint, socket.socket]] = []
+        self._is_started = False
+        self._is_loaded = False
+
+    # ---- up
+
+    async def start(self) -> None:
+        """Returns when the first request will be answered. StartupError, StorageError, OSError: the node is down again."""
+        try:
+            await self._start()
+        except (MetadataRefused, RegistrationFailed, DirectoryError) as error:
+            await self.stop()
+            raise StartupError(str(error)) from error
+        except BaseException:
+            await self.stop()
+            raise
+        self._is_started = True
+
+    async def _start(self) -> None:
+        await self._open_directories()
+        self._bind()
+        incarnation = self._environment.random.uuid()
+        self.quorum = QuorumMember(self._config, self._environment, self._on_fault)
+        await self.quorum.open(
+            self._cluster_id, self._metadata_directory_id(), incarnation, self._registered(is_controller=True)
+        )
+        self._make_broker(incarnation)
+        loading = asyncio.ensure_future(self._load_logs())
+        await self._unless_failed(self.quorum.start())
+        await self._unless_failed(loading)
+        self._is_loaded = True
+        self._install_publishers()
+        self.lifecycle.start()
+        await self._unless_failed(self.lifecycle.wait_until_caught_up())
+        for endpoint, bound in self._sockets:
+            is_controller = self._config.is_controller_listener(endpoint.listener_name)
+            server = self.controller_server if is_controller else self.server
+            await server.listen(endpoint.listener_name, bound)
+        await self._unless_failed(self.lifecycle.wait_until_unfenced())
+
+    async def _unless_failed(self, work: Awaitable[T]) -> T:
+        """The result of `work`, or the fault that came first."""
+        task = asyncio.ensure_future(work)
+        await asyncio.wait((task, self._faulted), return_when=asyncio.FIRST_COMPLETED)
+        if self._fault is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+            raise self._fault
+        return await task
+
+    async def _open_directories(self) -> None:
+        config, environment = self._config, self._environment
+        settings = LogSettings(
+            OpenSegments(),
+            randrange=environment.random.randrange,
+            max_transaction_timeout_ms=config.transaction_max_timeout_ms,
+            transaction_verification_enabled=config.transaction_partition_verification_enable,
+        )
+        files, new_uuid = environment.files, environment.random.uuid
+        self.directories = LogDirectories(files, config.log_dirs, settings=settings, new_uuid=new_uuid)
+        await environment.executor.run(self.directories.open)
+        self._cluster_id = self.directories.verify_identity(None, config.node_id)
+        self._metadata_directories = self.directories
+        if config.metadata_log_dir not in self.directories.directories:
+            self._metadata_directories = LogDirectories(files, [config.metadata_log_dir], new_uuid=new_uuid)
+            await environment.executor.run(self._metadata_directories.open)
+            self._metadata_directories.verify_identity(self._cluster_id, config.node_id)
+        directory = self._metadata_directories.directories[config.metadata_log_dir]
+        if directory.failure is not None:
+            raise DirectoryError(f"the metadata log's directory cannot be used: {directory.failure}")
+        epoch = await environment.executor.run(self.directories.broker_epoch_at_clean_shutdown)
+        self._previous_broker_epoch = -1 if epoch is None else epoch
+
+    def _metadata_directory_id(self) -> Uuid:
+        directory_id = self._metadata_directories.directories[self._config.metadata_log_dir].id
+        assert directory_id is not None
+        return directory_id
+
+    def _bind(self) -> None:
+        for endpoint in self._config.listeners:
+            bound = bind(endpoint.host, endpoint.port)
+            self._sockets.append((endpoint, bound))
+            self.endpoints.append(endpoint._replace(port=bound.getsockname()[1]))
+
+    def _registered(self, *, is_controller: bool) -> list[RegisteredEndpoint]:
+        """Where others are told to find this node: as advertised, with the ports and the host name filled in."""
+        config = self._config
+        advertised = config.advertised_controller_listeners if is_controller else config.advertised_listeners
+        ports = {endpoint.listener_name: endpoint.port for endpoint in self.endpoints}
+        return [
+            RegisteredEndpoint(
+                endpoint.listener_name,
+                endpoint.host or own_host_name(),
+                endpoint.port or ports[endpoint.listener_name],
+                SECURITY_PROTOCOLS.index(endpoint.security_protocol),
+            )
+            for endpoint in advertised
+        ]
+
+    def _make_broker(self, incarnation: Uuid) -> None:
+        config, environment, quorum = self._config, self._environment, self.quorum
+        clock, executor = environment.clock, environment.executor
+        self.dynamic_config = DynamicConfig(config)
+        self.lifecycle = BrokerLifecycle(
+            BrokerIdentity(
+                config.node_id,
+                self._cluster_id,
+                incarnation,
+                self._registered(is_controller=False),
+                config.broker_rack,
+                supported_features(),
+                [each.id for each in self.directories.directories.values() if each.id is not None],
+                self._previous_broker_epoch,
+            ),
+            quorum.channel,
+            clock,
+            lambda: quorum.loader.published_offset,
+            heartbeat_interval_s=config.broker_heartbeat_interval_ms / 1000,
+            registration_timeout_s=config.initial_broker_registration_timeout_ms / 1000,
+            cordoned_directories=self._cordoned_directories,
+        )
+        self.replicas = ReplicaManager(
+            image=lambda: quorum.cache.image,
+            directories=self.directories,
+            clock=clock,
+            executor=executor,
+            lag_max_s=config.replica_lag_time_max_ms / 1000,
+            on_directory_failed=self._on_directory_failed,
+            on_fatal=self._on_fault,
+        )
+        self._assignments = DirectoryAssignments(config.node_id, lambda: self.lifecycle.broker_epoch, quorum.channel)
+        self._replica_publisher = ReplicaPublisher(
+            config.node_id, self.replicas, self.dynamic_config.layers, self._assignments.assign, clock, executor
+        )
+        self.dynamic_config.add_listener(self._replica_publisher.reconfigure)
+        self.groups = GroupCoordinator(
+            GroupSettings.of_node(config),
+            CoordinatorLog(self.replicas, clock, executor),
+            LoopAlarms(clock),
+            clock,
+            environment.random,
+        )
+        self.services = NodeServices(
+            dynamic_config=self.dynamic_config,
+            clock=clock,
+            executor=executor,
+            metadata=quorum.cache,
+            controller=quorum.channel,
+            replicas=self.replicas,
+            fetch_sessions=FetchSessions(clock, environment.random, config.max_incremental_fetch_session_cache_slots),
+            producer_ids=ProducerIds(config.node_id, lambda: self.lifecycle.broker_epoch, quorum.channel, clock),
+            auto_topics=AutoTopics(lambda: self.dynamic_config.config, quorum.channel),
+            groups=self.groups,
+            cluster_id=self._cluster_id,
+        )
+        limits = _server_limits(config)
+        self.server = Server(Dispatcher(self.services).start, limits, clock, executor)
+        controller_dispatcher = Dispatcher(self.services, ListenerKind.CONTROLLER)
+        self.controller_server = Server(controller_dispatcher.start, limits, clock, executor)
+
+    def _install_publishers(self) -> None:
+        config, quorum = self._config, self.quorum
+        node_id = config.node_id
+        quorum.loader.install(
+            RefusalPublisher(config.insecure_ignore, lambda text: _logger.warning("%s", text)),
+            quorum.cache,
+            self.dynamic_config,
+            Resignations(node_id, GROUP_METADATA_TOPIC, self.groups),
+            self._replica_publisher,
+            GroupTopics(self.groups, lambda: self.dynamic_config.config.offsets_topic_num_partitions),
+            Elections(node_id, GROUP_METADATA_TOPIC, self.groups),
+            RegistrationTracker(node_id, self.lifecycle.register_again),
+            self.lifecycle,
+        )
+        quorum.install_last_publishers()
+
+    def _cordoned_directories(self) -> list[Uuid]:
+        cordoned = set(self.dynamic_config.config.cordoned_log_dirs)
+        return [
+            each.id for path, each in self.directories.directories.items() if each.id is not None and path in cordoned
+        ]
+
+    async def _load_logs(self) -> None:
+        """Opens, and where needed recovers, the logs of all partitions; beside Raft's own start."""
+        executor, directories, now_ms = self._environment.executor, self.directories, self._environment.clock.wall_ms()
+        jobs = await executor.run(directories.begin_load, self._replica_publisher.log_config, now_ms)
+        await asyncio.gather(*(executor.run(run_jobs, part) for part in _parts(jobs, LOADED_AT_ONCE)))
+        for job in jobs:
+            directories.loaded(job)
+        directories.end_load()
+
+    # ---- down
+
+    async def stop(self) -> None:
+        """Down in order; also a node that came up only half way."""
+        if self._is_started and self._fault is None:
+            await self.lifecycle.controlled_shutdown(self._config.controller_socket_timeout_ms / 1000)
+        for _, bound in self._sockets:
+            bound.close()
+        if hasattr(self, "server"):
+            await asyncio.gather(self.server.stop(STOP_GRACE_S), self.controller_server.stop(STOP_GRACE_S))
+            await self.lifecycle.close()
+            self.groups.shutdown()
+            self._assignments.close()
+        if hasattr(self, "quorum"):
+            await self.quorum.close()
+        if hasattr(self, "directories"):
+            await self._close_logs()
+            self._metadata_directories.release_locks()
+        self._environment.executor.close()
+
+    async def _close_logs(self) -> None:
+        if not self._is_loaded or self._fault is not None:
+            self.directories.release_locks()
+            return
+        executor, directories = self._environment.executor, self.directories
+        jobs = directories.begin_close(self._environment.clock.wall_ms())
+        await asyncio.gather(*(executor.run(run_jobs, part) for part in _parts(jobs, LOADED_AT_ONCE)))
+        await executor.run(directories.end_close, jobs, self.lifecycle.broker_epoch)
+
+    def _on_directory_failed(self, directory: LogDirectory) -> None:
+        if directory.id is not None:
+            self.lifecycle.on_directory_failure(directory.id)
+
+    def _on_fault(self, fault: BaseException) -> None:
+        if self._fault is not None:
+            return
+        self._fault = fault
+        if not isinstance(fault, MetadataRefused):
+            _logger.critical("this node cannot go on: %s", fault, exc_info=fault)
+        self.failed.set()
+        if not self._faulted.done():
+            self._faulted.set_result(None)
+
+
+LOADED_AT_ONCE = 32
+"""Logs that one executor call opens or closes."""
+
+
+def run_jobs(jobs: Sequence[LoadJob | CloseJob]) -> None:
+    for job in jobs:
+        job.run()
+
+
+def _parts(jobs: Sequence[T], size: int) -> list[Sequence[T]]:
+    return [jobs[start : start + size] for start in range(0, len(jobs), size)]
+
+
+def _server_limits(config: NodeConfig) -> ServerLimits:
+    return ServerLimits(
+        max_frame_bytes=config.socket_request_max_bytes,
+        **({"request_memory_bytes": config.queued_max_request_bytes} if config.queued_max_request_bytes > 0 else {}),
+        max_connections=config.max_connections,
+        max_connections_per_ip=config.max_connections_per_ip,
+        max_connections_per_ip_overrides=config.max_connections_per_ip_overrides,
+        max_idle_s=config.connections_max_idle_ms / 1000,
+        backlog=config.socket_listen_backlog_size,
+    )
