@@ -37,6 +37,7 @@ BATCH_REQUESTS_MAX = 32
 BATCH_BYTES_MAX = 1024 * 1024
 """What one callback starts before it lets others run."""
 FILE_PIECE_BYTES = 512 * 1024
+GATHERED_BYTES_MAX = 4096
 READ_THREADS = 2
 """For what is not in the page cache, a log directory: a slow one holds up nobody else."""
 WRITE_BUFFER_BYTES = 256 * 1024
@@ -102,6 +103,7 @@ class Connection(asyncio.BufferedProtocol):
         "_file_read",
         "_frames",
         "_held",
+        "_in_batch",
         "_memory_wait",
         "_out",
         "_queued_bytes",
@@ -130,6 +132,7 @@ class Connection(asyncio.BufferedProtocol):
         self._charged_bytes = 0
         self._answers: deque[_Slot] = deque()
         self._held = False
+        self._in_batch = False
         self._out: deque[Part] = deque()
         self._file_offset = 0
         self._file_read = False
@@ -244,6 +247,7 @@ class Connection(asyncio.BufferedProtocol):
         """Starts queued requests as far as limits and order allow, a batch at most."""
         frames = self._frames
         budget_requests, budget_bytes = BATCH_REQUESTS_MAX, BATCH_BYTES_MAX
+        self._in_batch = True
         while frames and self._can_start():
             if budget_requests == 0 or budget_bytes <= 0:
                 self._schedule_run()
@@ -254,6 +258,9 @@ class Connection(asyncio.BufferedProtocol):
             budget_requests -= 1
             budget_bytes -= size
             self._start(frame)
+        self._in_batch = False
+        if self._out:
+            self._pump()
         if self._receiver.failure is not None and not frames and self._closing is None:
             self._refuse(str(self._receiver.failure))
         self._control_reading()
@@ -377,25 +384,26 @@ class Connection(asyncio.BufferedProtocol):
     # Answers.
 
     def _send(self, parts: Parts) -> None:
-        if not self._out and not self._write_paused and self._transport is not None:
-            for part in parts:
-                if isinstance(part, FileRange):
-                    break
-            else:
-                self._transport.writelines(parts)  # type: ignore[arg-type]
-                return
+        """Queues an answer. A small one leaves with the others of this callback: each write is a system call."""
         self._out.extend(parts)
-        self._pump()
+        if not self._in_batch or len(parts) > 1 or len(parts[0]) > GATHERED_BYTES_MAX:
+            self._pump()
 
     def _pump(self) -> None:
         out = self._out
+        ready: list[Any] = []
         while out and not self._write_paused and not self._file_read and self._transport is not None:
             part = out[0]
             if isinstance(part, FileRange):
-                self._pump_file(part)
+                if ready:
+                    self._transport.writelines(ready)
+                    ready = []
+                else:
+                    self._pump_file(part)
             else:
-                out.popleft()
-                self._transport.write(part)
+                ready.append(out.popleft())
+        if ready and self._transport is not None:
+            self._transport.writelines(ready)
         if self._closing is not None and not out and not self._answers:
             self._close_when_sent()
 
