@@ -176,6 +176,8 @@ class RaftDriver:
         self._quorum = Quorum(self.config, membership, outline, election, self._random)
         self._enqueue(self._quorum.start(self._now()))
         self._schedule_clean()
+        for feed in self._feeds.values():
+            feed.wake()
 
     async def close(self, timeout_ms: float = SHUTDOWN_TIMEOUT_MS) -> None:
         """Hand over leadership if there is anyone to take it, sync, and stop. After a fault: just stop."""
@@ -282,6 +284,8 @@ class RaftDriver:
         last_offset = base_offset + len(records) - 1
         self._appending[base_offset] = records
         self._step(BatchAppended(batch, base_offset, last_offset))
+        if self._fault is not None:
+            raise NotLeader(f"the log of node {self.node_id} failed") from self._fault
         return last_offset
 
     def resign(self, epoch: int) -> None:

@@ -305,4 +305,6 @@ def on_request_failed(quorum: Quorum, event: ResponseArrived) -> None:
     """No answer came. A voter too old to decode a pre-vote counts as one."""
     if event.error == ErrorCode.UNSUPPORTED_VERSION and isinstance(quorum.state, Prospective):
         quorum.transition_to_candidate()
+    if event.error == ErrorCode.UNSUPPORTED_VERSION and isinstance(quorum.state, Follower):
+        quorum.state.has_updated_leader = True  # a leader from before UpdateRaftVoter
     membership.on_request_failed(quorum, event)

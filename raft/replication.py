@@ -304,7 +304,8 @@ def _append(quorum: Quorum, partition: FetchResponse.PartitionData) -> None:
                 quorum.apply_control_records(control_records(batch), batch.base_offset)
             except DecodeError as error:
                 raise AssertionError(f"control batch {batch}, its CRC intact, cannot be read: {error}") from None
-    quorum.request_sync()
+    if quorum.must_sync_before_fetch:
+        quorum.request_sync()
 
 
 def _follow_high_watermark(quorum: Quorum, follower: Follower, high_watermark: int) -> None:

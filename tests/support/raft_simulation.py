@@ -57,7 +57,6 @@ from raft.leader import Leader
 from raft.loading import load_membership
 from raft.log import BOOTSTRAP_SNAPSHOT_ID
 from raft.quorum import Quorum
-from raft.quorum_state import decode as decode_quorum_state
 from raft.records import data_batch
 from raft.snapshots import MembershipAt, SnapshotWriter, read_control_records
 from raft.voters import Address, Endpoints, Node, ReplicaKey, VoterNode, VoterSet
@@ -91,27 +90,35 @@ class Checker:
     """Watches all nodes. Each assert is one of Raft's promises."""
 
     def __init__(self) -> None:
-        self.leaders: dict[int, int] = {}
+        self.leaders: dict[int, tuple[int, int]] = {}  # epoch -> node, incarnation
         self.votes: dict[tuple[int, int], int] = {}
-        self.epochs: dict[int, int] = {}
+        self.epochs: dict[int, int] = {}  # node -> the highest that it told anyone
         self.committed: dict[int, tuple[int, int, bytes]] = {}  # base offset -> epoch, last offset, batch
         self.committed_offset = 0
         self.truncations = 0
         self.installs = 0
 
-    def on_epoch(self, node_id: int, epoch: int) -> None:
+    def on_told(self, node_id: int, message: Message) -> None:
+        """The epoch in a message is one that its sender must not forget."""
+        for topic in getattr(message, "topics", getattr(message, "responses", [])):
+            for partition in topic.partitions:
+                current = getattr(partition, "current_leader", partition)
+                for name in ("replica_epoch", "leader_epoch", "current_leader_epoch"):
+                    epoch = getattr(current, name, -1)
+                    self.epochs[node_id] = max(epoch, self.epochs.get(node_id, 0))
+
+    def on_restart(self, node_id: int, epoch: int) -> None:
         assert epoch >= self.epochs.get(node_id, 0), f"MonotonicEpoch: node {node_id} went back to {epoch}"
-        self.epochs[node_id] = epoch
 
     def on_vote_granted(self, voter_id: int, epoch: int, candidate_id: int) -> None:
         before = self.votes.setdefault((voter_id, epoch), candidate_id)
         assert before == candidate_id, f"node {voter_id} voted for {before} and {candidate_id} in epoch {epoch}"
 
     def on_leader(self, node: SimulatedNode, epoch: int) -> None:
-        before = self.leaders.get(epoch)
-        assert before in (None, node.id), f"SingleLeader: {before} and {node.id} lead epoch {epoch}"
+        before, now = self.leaders.get(epoch), (node.id, node.incarnation)
+        assert before in (None, now), f"SingleLeader: {before} and {now} lead epoch {epoch}"
         if before is None:
-            self.leaders[epoch] = node.id
+            self.leaders[epoch] = now
             if epoch == max(self.leaders):
                 self._check_completeness(node)
 
@@ -289,7 +296,7 @@ class SimulatedNode:
         self._deadline_ms = float("inf")
 
     def _config(self) -> QuorumConfig:
-        others = tuple(Address(f"node{i}", 9000 + i) for i in range(1, 6) if i != self.id and i in self._known)
+        others = tuple(Address(f"node{i}", 9000 + i) for i in range(1, 6) if i != self.id)
         return QuorumConfig(
             self.id,
             directory_id(self.id),
@@ -297,11 +304,14 @@ class SimulatedNode:
             endpoints=endpoints(self.id),
             static_voters=self.static_voters,
             bootstrap_servers=() if self.static_voters else others,
+            election_timeout_ms=150,
+            election_backoff_max_ms=150,
+            fetch_timeout_ms=300,
+            fetch_max_wait_ms=60,
+            fetch_max_bytes=400,
+            fetch_snapshot_max_bytes=100,
+            request_timeout_ms=300,
         )
-
-    @property
-    def _known(self) -> Iterable[int]:
-        return range(1, 6)
 
     def __str__(self) -> str:
         return f"node {self.id}: {None if self.quorum is None else self.quorum.state}"
@@ -326,8 +336,7 @@ class SimulatedNode:
         outline = self.log.outline()
         membership = load_membership(self.log, outline, self.static_voters)
         election = MemoryQuorumState(self.disk).read()
-        if election is not None:
-            self.simulation.checker.on_epoch(self.id, election.epoch)
+        self.simulation.checker.on_restart(self.id, 0 if election is None else election.epoch)
         self.quorum = Quorum(self.config, membership, outline, election, self.simulation.random)
         self._run(self.quorum.start(self.simulation.now))
 
@@ -365,7 +374,7 @@ class SimulatedNode:
         while self._queue and self.quorum is not None:
             if self.crash_chance and self.simulation.random.random() < self.crash_chance:
                 self.crash()
-                self.restart_after(self.simulation.random.uniform(10, 3000))
+                self.restart_after(self.simulation.random.uniform(5, 500))
                 return
             self._perform(self._queue.popleft())
 
@@ -429,10 +438,7 @@ class SimulatedNode:
         assert log is not None
         match effect:
             case PersistElection():
-                checker.on_epoch(self.id, effect.state.epoch)
                 MemoryQuorumState(self.disk).write(effect.state, effect.kraft_version)
-                assert self.disk.quorum_state is not None
-                assert decode_quorum_state(self.disk.quorum_state).epoch == effect.state.epoch
             case AppendAsLeader():
                 checker.on_leader(self, effect.epoch)
                 log.append_as_leader(effect.batch, effect.epoch)
@@ -533,6 +539,7 @@ class SimulatedNode:
     def _send_request(self, effect: SendRequest) -> None:
         target = self.simulation.find(effect.node)
         version = effect.message.SPEC.versions.highest
+        self.simulation.checker.on_told(self.id, effect.message)
         wire = encode(effect.message, version)
         message = decode(type(effect.message), version, wire)
         incarnation, source = self.incarnation, self
@@ -574,6 +581,7 @@ class SimulatedNode:
         source, version, request, answer = found
         if isinstance(request, VoteRequest) and isinstance(message, VoteResponse):
             self._note_vote(request, message)
+        self.simulation.checker.on_told(self.id, message)
         wire = encode(message, version)
         response = decode(type(message), version, wire)
         self.simulation.deliver(self.id, source, lambda: answer(response))
