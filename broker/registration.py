@@ -27,7 +27,7 @@ from broker.metadata.features import VersionRange
 from broker.metadata.image import MetadataImage
 from broker.metadata.publishers import LoaderManifest
 from broker.metadata.registrations import Endpoint
-from protocol.errors import ApiError
+from protocol.errors import ApiError, ErrorCode
 from protocol.ids import Uuid
 from protocol.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
 from protocol.messages.broker_registration import BrokerRegistrationRequest, BrokerRegistrationResponse
@@ -180,7 +180,8 @@ class BrokerLifecycle:
                 delay_s = await self._communicate()
             except ApiError as error:
                 logger.warning("The controller refused broker %d: %s.", self._identity.broker_id, error)
-                if self._epoch == NO_EPOCH and self._clock.monotonic() >= give_up_s:
+                is_hopeless = error.code == ErrorCode.INCONSISTENT_CLUSTER_ID
+                if self._epoch == NO_EPOCH and (is_hopeless or self._clock.monotonic() >= give_up_s):
                     self._fail(RegistrationFailed(f"Broker {self._identity.broker_id} could not register: {error}"))
                     return
             except Exception:

@@ -70,6 +70,10 @@ class SnapshotGenerator:
                 logger.info("Writing a snapshot of the metadata up to offset %d: %s.", image.offset, reason)
                 self._task = asyncio.get_running_loop().create_task(self._write(image))
 
+    @property
+    def is_writing(self) -> bool:
+        return self._task is not None
+
     async def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
