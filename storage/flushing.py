@@ -2,9 +2,9 @@
 
 Made by the log's owner, run once on an executor, given back to the owner: see Log.flush_begin. Everything that recovery
 will rely on below the new recovery point is synced here, in an order that a crash may cut anywhere: leader epochs,
-batches, the indexes of sealed segments, producer snapshots, then the names. An error is final: nothing is synced a
-second time after a failure, because the kernel may have dropped what it could not write and report success (the
-directory goes offline).
+removed names, batches, the indexes of sealed segments, producer snapshots, new names. An error is final: nothing is
+synced a second time after a failure, because the kernel may have dropped what it could not write and report success
+(the directory goes offline).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class FlushJob:
         *,
         leader_epochs: bytes | None,
         snapshots: Sequence[str],
+        sync_removals: bool,
         sync_directory: bool,
         sync_parent: bool,
     ) -> None:
@@ -43,6 +44,7 @@ class FlushJob:
         self._segments = segments
         self._leader_epochs = leader_epochs
         self._snapshots = snapshots
+        self._sync_removals = sync_removals
         self._sync_directory = sync_directory or leader_epochs is not None
         self._sync_parent = sync_parent
 
@@ -59,6 +61,9 @@ class FlushJob:
         if self._leader_epochs is not None:
             path = f"{self._directory}/{LEADER_EPOCH_CHECKPOINT}"
             _unless_gone(lambda data: files.write_atomically(path, data, sync_directory=False), self._leader_epochs)
+        if self._sync_removals:
+            # A segment that was truncated away must not come back beside what took its place.
+            _unless_gone(files.sync_dir, self._directory)
         for segment, is_sealed in self._segments:
             _unless_gone(_sync_batches, segment)
             if is_sealed:

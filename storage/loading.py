@@ -162,7 +162,7 @@ class LogLoader:
                 for suffix in suffixes:
                     logger.warning("%s: removing %020d%s, which has no segment", self._directory, base_offset, suffix)
                     self._files.remove(self._path(f"{base_offset:020d}{suffix}"))
-        for segment in segments:
+        for segment in segments if self._clean_shutdown else segments[: self._first_to_scan(segments)]:
             self._load_indexes(segment, found[segment.base_offset], segments)
         return segments
 
@@ -177,6 +177,7 @@ class LogLoader:
             base_offset,
             size,
             self._open_segments,
+            index_interval_bytes=self._config.index_interval_bytes,
             now_ms=self._now_ms,
             roll_jitter_ms=self._jitter_ms(),
         )
@@ -188,11 +189,9 @@ class LogLoader:
 
     def _load_indexes(self, segment: Segment, suffixes: set[str], segments: list[Segment]) -> None:
         """Make good what is missing; what is there is read when it is needed, but for aborted transactions."""
-        if not self._is_trusted(segment):
-            return
         if segment.size and not {INDEX, TIME_INDEX} <= suffixes:
             logger.warning("%r lacks an index, rebuilding it", segment)
-            segment.rebuild_indexes(self._config.index_interval_bytes)
+            segment.rebuild_indexes()
             segment.seal()
         if TRANSACTION_INDEX in suffixes:
             try:
@@ -202,10 +201,6 @@ class LogLoader:
                 self._rebuild_aborted(segment, segments)
                 segment.indexes_changed = True
                 segment.seal()
-
-    def _is_trusted(self, segment: Segment) -> bool:
-        """Whether recovery will leave this segment alone, as far as can be told now."""
-        return self._clean_shutdown or segment.base_offset < self._recovery_point
 
     def _rebuild_aborted(self, segment: Segment, segments: list[Segment]) -> None:
         state = ProducerState(self._files, self._directory)
@@ -265,9 +260,7 @@ class LogLoader:
         """Scan from the recovery point on; the log's end."""
         if not segments:
             return 0
-        first = 0
-        while first + 1 < len(segments) and segments[first + 1].base_offset <= self._recovery_point:
-            first += 1
+        first = self._first_to_scan(segments)
         self._load_producers(segments[:first], self._log_start_offset, segments[first].base_offset)
         next_offset = segments[first].base_offset
         buffer = bytearray(CHUNK_BYTES)
@@ -276,12 +269,15 @@ class LogLoader:
                 segments[number],
                 self._producer_state,
                 self._leader_epochs,
-                self._config.index_interval_bytes,
                 self._recovery_point,
                 buffer,
             )
             next_offset = scan.run()
             buffer = scan.buffer
+            if scan.problem is None and number + 1 < len(segments):
+                problem = self._seam_problem(next_offset, segments[number + 1].base_offset)
+                if problem is not None:
+                    scan.cut(problem)
             if scan.problem is not None:
                 self._truncate(segments, number, scan)
                 break
@@ -296,6 +292,23 @@ class LogLoader:
                 self._recovery_point,
             )
         return next_offset
+
+    def _seam_problem(self, next_offset: int, following: int) -> str | None:
+        """Why the next segment cannot follow on one that ends before `next_offset`.
+
+        After a power cut the name of a new segment may be there without the end of the one before, which was not synced
+        yet. A hole must not stay: no replica would notice it. Compaction, though, leaves holes.
+        """
+        if next_offset > following:
+            return "what follows was truncated and has come back"
+        if next_offset < following and not self._config.is_compacted:
+            return f"the end is missing, offsets {next_offset} to {following - 1},"
+        return None
+
+    def _first_to_scan(self, segments: list[Segment]) -> int:
+        """The number of the segment with the recovery point; those before are sealed and synced."""
+        following = segments[1:]
+        return sum(segment.base_offset <= self._recovery_point for segment in following)
 
     def _truncate(self, segments: list[Segment], number: int, scan: SegmentScan) -> None:
         segment = segments[number]

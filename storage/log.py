@@ -128,6 +128,7 @@ class Log:
         self._flushing: FlushJob | None = None
         self._unsynced_snapshots: list[str] = []
         self._names_changed = True
+        self._names_removed = False
         self._parent_synced = False
         self._update_first_unstable_offset()
 
@@ -263,7 +264,7 @@ class Log:
         try:
             if self._is_roll_due(append, now_ms):
                 self._roll(append.first_offset, now_ms)
-            self.active.append(append, self.config.index_interval_bytes)
+            self.active.append(append)
         except OSError as e:
             raise self._write_failed(e) from e
         try:
@@ -384,6 +385,7 @@ class Log:
             base_offset,
             0,
             self._open_segments,
+            index_interval_bytes=self.config.index_interval_bytes,
             now_ms=now_ms,
             roll_jitter_ms=self._jitter_ms(),
         )
@@ -632,8 +634,8 @@ class Log:
     def truncate_to(self, offset: int, now_ms: int) -> bool:
         """Remove everything at and behind `offset`, and the batch that contains it; whether anything went.
 
-        Before, the owner brings the recovery point's checkpoint down to `offset` (directory.py does): what comes in the
-        place of the removed is not on disk, whatever an old checkpoint says.
+        Before, the owner brings the recovery point's checkpoint down to `truncation_point(offset)` (see directory.py):
+        what comes in the place of the removed is not on disk, whatever an old checkpoint says.
         """
         self._check_usable()
         if offset >= self.log_end_offset:
@@ -657,15 +659,26 @@ class Log:
         self.update_high_watermark(self.high_watermark)
         return True
 
+    def truncation_point(self, offset: int) -> int:
+        """Where the records end that `truncate_to(offset)` keeps: at `offset`, or at the start of its batch."""
+        if offset >= self.log_end_offset or offset < self.segments[0].base_offset:
+            return offset
+        try:
+            place = self.segments[_floor(self.segments, offset)].find(offset)
+        except OSError as e:
+            raise storage_error(self.log_dir, e, f"reading {self.topic_partition}") from e
+        return offset if place is None else min(place.base_offset, offset)
+
     def _truncate_segments(self, offset: int, now_ms: int) -> None:
+        self.recovery_point = min(self.recovery_point, self.truncation_point(offset))
         keep = _floor(self.segments, offset) + 1
         kept, removed = self.segments[:keep], self.segments[keep:]
         self.active.is_active = False
         self._activate(kept[-1], kept)
         self.log_end_offset = offset
-        self.recovery_point = min(self.recovery_point, offset)
         # From the end backwards: a crash in between must leave no gap with records behind it.
         self._delete(removed[::-1], now_ms)
+        self._names_removed |= bool(removed)
         kept[-1].truncate_to(offset, now_ms)
 
     def _rebuild_producers(self, end_offset: int, now_ms: int) -> None:
@@ -686,6 +699,7 @@ class Log:
         try:
             self.active.is_active = False
             self._delete(self.segments[::-1], now_ms)
+            self._names_removed = True
             new = self._create_segment(offset, now_ms)
             self._activate(new, [new])
             self.leader_epochs.clear()
@@ -792,12 +806,13 @@ class Log:
             [(segment, segment is not self.active) for segment in segments],
             leader_epochs=checkpoints.encode_leader_epochs(epochs.entries) if epochs.dirty else None,
             snapshots=self._unsynced_snapshots,
+            sync_removals=self._names_removed,
             sync_directory=self._names_changed,
             sync_parent=not self._parent_synced,
         )
         epochs.dirty = False
         self._unsynced_snapshots = []
-        self._names_changed = False
+        self._names_changed = self._names_removed = False
         self._flushing = job
         return job
 
@@ -814,7 +829,7 @@ class Log:
         """What the job under way syncs is not what the log will hold; what it writes is to be written again."""
         if self._flushing is not None:
             self._flushing = None
-            self._names_changed = True
+            self._names_changed = self._names_removed = True
             self.leader_epochs.dirty = True
 
     def flush(self, now_ms: int, up_to: int | None = None) -> None:

@@ -53,7 +53,6 @@ class SegmentScan:
         segment: Segment,
         producer_state: ProducerState,
         leader_epochs: LeaderEpochs,
-        index_interval_bytes: int,
         recovery_point: int,
         buffer: bytearray,
     ) -> None:
@@ -64,7 +63,6 @@ class SegmentScan:
         self._segment = segment
         self._producer_state = producer_state
         self._leader_epochs = leader_epochs
-        self._index_interval_bytes = index_interval_bytes
         self._recovery_point = recovery_point
         self._next_offset = segment.base_offset
         self._offset_index = OffsetIndex(segment.base_offset)
@@ -87,19 +85,25 @@ class SegmentScan:
             if consumed == 0 and self.problem is None:
                 self._need_more(view[:count], size - position)
         self.valid_bytes = position
-        if self.problem is not None and self._next_offset < self._recovery_point:
-            raise CorruptLogError(
-                os.path.dirname(segment.path()),
-                f"{self.problem} at position {position}, offset {self._next_offset}, which is below the recovery point"
-                f" {self._recovery_point}: synced data is damaged. To give up what follows, remove the partition's"
-                " line from recovery-point-offset-checkpoint",
-            )
+        if self.problem is not None:
+            self.cut(self.problem)
         self._time_index.maybe_append(self._max_timestamp, self._offset_of_max_timestamp)
         segment.aborted = self._aborted
         segment.set_indexes(self._offset_index, self._time_index, self._max_timestamp, self._offset_of_max_timestamp)
         segment.bytes_since_index_entry = position - self._last_indexed
         self._producer_state.map_end_offset = self._next_offset
         return self._next_offset
+
+    def cut(self, problem: str) -> None:
+        """The log is to end with this segment, because of `problem`. CorruptLogError if that would lose synced data."""
+        self.problem = problem
+        if self._next_offset < self._recovery_point:
+            raise CorruptLogError(
+                os.path.dirname(self._segment.path()),
+                f"{problem} at position {self.valid_bytes} of {os.path.basename(self._segment.path())}, offset"
+                f" {self._next_offset}, below the recovery point {self._recovery_point}: synced data is damaged. To"
+                " give up what follows, remove the partition's line from recovery-point-offset-checkpoint",
+            )
 
     def _need_more(self, chunk: memoryview, remaining: int) -> None:
         """The chunk holds no whole batch: make room for it, unless the segment ends within it."""
@@ -166,7 +170,7 @@ class SegmentScan:
         if timestamp > self._max_timestamp:
             self._max_timestamp = timestamp
             self._offset_of_max_timestamp = last_offset
-        if position - self._last_indexed > self._index_interval_bytes:
+        if position - self._last_indexed > self._segment.index_interval_bytes:
             self._offset_index.append(last_offset, position)
             self._time_index.maybe_append(self._max_timestamp, self._offset_of_max_timestamp)
             self._last_indexed = position

@@ -86,6 +86,7 @@ class Segment:
         "base_offset",
         "bytes_since_index_entry",
         "created_ms",
+        "index_interval_bytes",
         "indexes_changed",
         "is_active",
         "max_timestamp",
@@ -103,6 +104,7 @@ class Segment:
         size: int,
         open_segments: OpenSegments,
         *,
+        index_interval_bytes: int = 4096,
         now_ms: int = 0,
         roll_jitter_ms: int = 0,
     ) -> None:
@@ -111,6 +113,7 @@ class Segment:
         self._prefix = f"{directory}/{base_offset:020d}"
         self.base_offset = base_offset
         self.size = size
+        self.index_interval_bytes = index_interval_bytes
         self.created_ms = now_ms
         self.roll_jitter_ms = roll_jitter_ms
         self.is_active = False
@@ -212,7 +215,7 @@ class Segment:
         self._offset_index, self._time_index = offset_index, time_index
         return offset_index, time_index
 
-    def rebuild_indexes(self, interval_bytes: int = 4096) -> tuple[OffsetIndex, TimeIndex]:
+    def rebuild_indexes(self) -> tuple[OffsetIndex, TimeIndex]:
         """From the headers of the batches, as far as they can be followed; the log itself stays as it is."""
         offset_index, time_index = OffsetIndex(self.base_offset), TimeIndex(self.base_offset)
         last_entry, max_timestamp, offset_of_max = 0, NO_TIMESTAMP, self.base_offset
@@ -221,7 +224,7 @@ class Segment:
                 last_offset = batch.last_offset
                 if batch.max_timestamp > max_timestamp:
                     max_timestamp, offset_of_max = batch.max_timestamp, last_offset
-                if batch.position - last_entry > interval_bytes:
+                if batch.position - last_entry > self.index_interval_bytes:
                     offset_index.append(last_offset, batch.position)
                     time_index.maybe_append(max_timestamp, offset_of_max)
                     last_entry = batch.position
@@ -293,7 +296,7 @@ class Segment:
             index = self.offset_index
             self.bytes_since_index_entry = self.size - (index.positions[-1] if index.positions else 0)
 
-    def append(self, append: ValidatedAppend, index_interval_bytes: int) -> None:
+    def append(self, append: ValidatedAppend) -> None:
         """Write behind the end. An OSError leaves no trace in memory; the caller cuts back the file with `cut_back`."""
         if self._file is None or self.max_timestamp is None:
             self.prepare()
@@ -308,7 +311,7 @@ class Segment:
             if batch.max_timestamp > self.max_timestamp:
                 self.max_timestamp = batch.max_timestamp
                 self.offset_of_max_timestamp = batch.last_offset
-            if since_entry > index_interval_bytes:
+            if since_entry > self.index_interval_bytes:
                 self._index(batch.last_offset, position)
                 since_entry = 0
             position += batch.size
@@ -410,6 +413,8 @@ class Segment:
                     return BatchPlace(position + start, length + LOG_OVERHEAD_BYTES, base_offset, last_offset)
                 start += length + LOG_OVERHEAD_BYTES
             position += start
+        if position > end:
+            raise self._corrupt(position - start, "the last batch exceeds the segment")
         return None
 
     def position_of(self, offset: int, *, wait: bool = True) -> int:

@@ -2,8 +2,9 @@
 
 It keeps two pictures: what programs see, and what would still be there after a power cut. Bytes enter the second with
 `sync` on their file, names with `sync_dir` on their directory, as strictly as POSIX has it: a synced file under a name
-that was not synced is gone. `power_cut` drops the first picture for the second; with a seed, some of what was not
-synced survives: a prefix of the operations on each file and directory, the last write torn, or its bytes as zeros.
+that was not synced is gone. `power_cut` drops the first picture for the second. With a seed, some of what was not
+synced survives, as on a file system with a journal: names and truncations up to one moment for the whole disk, the
+writes to each file up to a moment of its own, the next one torn or as zeros.
 
 Faults on request: the disk runs full (`capacity_bytes`), an operation fails (`fail`), the process dies at the n-th step
 that changes anything (`crash_at_step`). Without a seed nothing here is random. Files opened before a crash are dead
@@ -27,46 +28,61 @@ class Crash(BaseException):
     """The process died here; not an Exception, so nothing handles it by mistake."""
 
 
+class _Cut:
+    """What survives a power cut, drawn from the seed."""
+
+    def __init__(self, rng: random.Random, steps: int) -> None:
+        self._rng = rng
+        self._steps = steps
+        self.journal = rng.randint(0, steps)
+        """The last step whose change to names and sizes is on the platter."""
+
+    def written(self) -> int:
+        """The same for the writes to one file."""
+        return self._rng.randint(0, self._steps)
+
+    def torn(self, data: bytes) -> bytes:
+        part = data[: self._rng.randint(0, len(data))]
+        # The size was written, the bytes were not.
+        return bytes(len(part)) if self._rng.random() < 0.3 else part
+
+
 class _Inode:
     """A file's content, now and on the platter."""
 
     def __init__(self, now_ms: int) -> None:
         self.data = bytearray()
         self.durable = bytearray()
-        self.unsynced: list[tuple[int, bytes] | int] = []
-        """Writes as (offset, data) and truncations as sizes, since the last sync."""
+        self.unsynced: list[tuple[int, _Change]] = []
+        """Changes since the last sync, with their steps."""
         self.modified_ms = now_ms
 
-    def write(self, offset: int, data: bytes) -> None:
-        _write(self.data, offset, data)
-        self.unsynced.append((offset, data))
-
-    def truncate(self, size: int) -> None:
-        _truncate(self.data, size)
-        self.unsynced.append(size)
+    def change(self, step: int, change: _Change) -> None:
+        _apply(self.data, change)
+        self.unsynced.append((step, change))
 
     def sync(self) -> None:
-        for operation in self.unsynced:
-            _apply(self.durable, operation)
+        for _, change in self.unsynced:
+            _apply(self.durable, change)
         self.unsynced.clear()
 
-    def power_cut(self, rng: random.Random | None) -> None:
-        if rng is not None and self.unsynced:
-            self._keep_some(rng)
+    def power_cut(self, cut: _Cut | None) -> None:
+        if cut is not None and self.unsynced:
+            self._keep_some(cut)
         self.data = bytearray(self.durable)
         self.unsynced.clear()
 
-    def _keep_some(self, rng: random.Random) -> None:
-        kept = rng.randint(0, len(self.unsynced))
-        for operation in self.unsynced[:kept]:
-            _apply(self.durable, operation)
-        if kept < len(self.unsynced):
-            last = self.unsynced[kept]
-            if isinstance(last, tuple):
-                offset, data = last
-                torn = data[: rng.randint(0, len(data))]
-                # The size was written, the bytes were not.
-                _write(self.durable, offset, bytes(len(torn)) if rng.random() < 0.3 else torn)
+    def _keep_some(self, cut: _Cut) -> None:
+        written, torn = cut.written(), False
+        for step, change in self.unsynced:
+            if isinstance(change, int):
+                if step <= cut.journal:
+                    _apply(self.durable, change)
+            elif step <= written:
+                _apply(self.durable, change)
+            elif not torn:
+                torn = True
+                _apply(self.durable, (change[0], cut.torn(change[1])))
 
 
 class _Directory:
@@ -75,27 +91,29 @@ class _Directory:
     def __init__(self) -> None:
         self.entries: dict[str, _Node] = {}
         self.durable: dict[str, _Node] = {}
-        self.history: list[dict[str, _Node]] = []
-        """The names after each change since the last sync."""
+        self.history: list[tuple[int, dict[str, _Node]]] = []
+        """The names after each change since the last sync, with its step."""
 
-    def changed(self) -> None:
-        self.history.append(dict(self.entries))
+    def changed(self, step: int) -> None:
+        self.history.append((step, dict(self.entries)))
 
     def sync(self) -> None:
         self.durable = dict(self.entries)
         self.history.clear()
 
-    def power_cut(self, rng: random.Random | None) -> None:
-        if rng is not None and self.history:
-            kept = rng.randint(0, len(self.history))
-            if kept:
-                self.durable = self.history[kept - 1]
+    def power_cut(self, cut: _Cut | None) -> None:
+        if cut is not None:
+            for step, entries in self.history:
+                if step <= cut.journal:
+                    self.durable = entries
         self.entries = dict(self.durable)
         self.history.clear()
         for _, node in sorted(self.entries.items()):
-            node.power_cut(rng)
+            node.power_cut(cut)
 
 
+_Change: TypeAlias = "tuple[int, bytes] | int"
+"""A write, as offset and data, or a truncation, as the size."""
 _Node: TypeAlias = "_Inode | _Directory"
 
 
@@ -110,11 +128,11 @@ def _truncate(target: bytearray, size: int) -> None:
     target.extend(bytes(size - len(target)))
 
 
-def _apply(target: bytearray, operation: tuple[int, bytes] | int) -> None:
-    if isinstance(operation, tuple):
-        _write(target, *operation)
+def _apply(target: bytearray, change: _Change) -> None:
+    if isinstance(change, tuple):
+        _write(target, *change)
     else:
-        _truncate(target, operation)
+        _truncate(target, change)
 
 
 class MemoryFile:
@@ -152,7 +170,7 @@ class MemoryFile:
     def truncate(self, size: int) -> None:
         inode = self._check()
         self._files.step("truncate", self._path)
-        inode.truncate(size)
+        inode.change(self._files.steps, size)
 
     def size(self) -> int:
         return len(self._check().data)
@@ -234,7 +252,7 @@ class MemoryFiles:
 
     def power_cut(self) -> None:
         """Lose what was not synced; with a seed, some of it."""
-        self._root.power_cut(self._rng)
+        self._root.power_cut(None if self._rng is None else _Cut(self._rng, self.steps))
         self.kill()
 
     def kill(self) -> None:
@@ -260,10 +278,10 @@ class MemoryFiles:
             self.step("write", path)
         except Crash:
             if self._rng is not None:
-                inode.write(offset, data[: self._rng.randint(0, len(data))])
+                inode.change(self.steps, (offset, data[: self._rng.randint(0, len(data))]))
             raise
         room = self._room(inode, offset, len(data))
-        inode.write(offset, data[:room])
+        inode.change(self.steps, (offset, data[:room]))
         inode.modified_ms = self.now_ms
         if room < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
@@ -325,7 +343,7 @@ class MemoryFiles:
         self.step("create", path)
         inode = _Inode(self.now_ms)
         directory.entries[name] = inode
-        directory.changed()
+        directory.changed(self.steps)
         return inode
 
     def exists(self, path: str) -> bool:
@@ -344,7 +362,7 @@ class MemoryFiles:
             if node is None:
                 self.step("make_dir", path)
                 node = directory.entries[name] = _Directory()
-                directory.changed()
+                directory.changed(self.steps)
             if not isinstance(node, _Directory):
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
             directory = node
@@ -356,16 +374,16 @@ class MemoryFiles:
         self.step("rename", old)
         del old_directory.entries[old_name]
         new_directory.entries[new_name] = node
-        old_directory.changed()
+        old_directory.changed(self.steps)
         if new_directory is not old_directory:
-            new_directory.changed()
+            new_directory.changed(self.steps)
 
     def remove(self, path: str) -> None:
         self._inode(path)
         directory, name = self._parent(path)
         self.step("remove", path)
         del directory.entries[name]
-        directory.changed()
+        directory.changed(self.steps)
 
     def remove_tree(self, path: str) -> None:
         if self._find(path) is None:
@@ -379,7 +397,7 @@ class MemoryFiles:
         directory, name = self._parent(path)
         self.step("remove", path)
         del directory.entries[name]
-        directory.changed()
+        directory.changed(self.steps)
 
     def sync_dir(self, path: str) -> None:
         directory = self._directory(path)
@@ -396,7 +414,7 @@ class MemoryFiles:
     def write_bytes(self, path: str, data: Buffer, *, sync: bool = False) -> None:
         inode = self._create(path) if self._find(path) is None else self._inode(path)
         self.step("truncate", path)
-        inode.truncate(0)
+        inode.change(self.steps, 0)
         self.write(inode, path, 0, bytes(data))
         if sync:
             self.sync_file(path)

@@ -67,7 +67,7 @@ def append(
     origin: AppendOrigin = AppendOrigin.CLIENT,
     **options: Any,
 ) -> AppendInfo:
-    rules = ValidationRules(timestamp_after_max_ms=2**62)
+    rules = ValidationRules(timestamp_after_max_ms=2**62, max_message_bytes=1 << 24)
     prepared = prepare_append(batch() if data is None else data, rules, now_ms=now_ms, origin=origin)
     return log.append(prepared, leader_epoch=leader_epoch, now_ms=now_ms, origin=origin, **options)
 
