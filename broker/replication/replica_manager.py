@@ -291,8 +291,9 @@ class ReplicaManager:
 
     # Disks.
 
-    def run_in_order(self, log_dir: str, job: Callable[[], None]) -> None:
-        """Runs the job on the directory's lane; a failure is one of the directory."""
+    def run_in_order(self, log_dir: str, job: Callable[[], None]) -> asyncio.Future[None]:
+        """Runs the job on the directory's lane; a failure is one of the directory, and not told by the future."""
+        finished: asyncio.Future[None] = self._loop.create_future()
 
         def done(future: asyncio.Future[None]) -> None:
             error = None if future.cancelled() else future.exception()
@@ -300,8 +301,11 @@ class ReplicaManager:
                 self.storage_failed(error)
             elif error is not None:
                 self.storage_failed(StorageError(log_dir, repr(error)))
+            if not finished.done():
+                finished.set_result(None)
 
         self._executor.lane(log_dir).run(job).add_done_callback(done)
+        return finished
 
     def request_flush(self, replica: Replica) -> None:
         self._flusher.request(replica)
