@@ -559,9 +559,8 @@ class TestTransactions:
     def test_last_stable_offset(self) -> None:
         log = new_log()
         append(log, batch(2))
-        begin = {"is_transactional": True, "producer_id": 1}
         log.producer_state.transaction_verification_enabled = False
-        append(log, batch(2, **begin))
+        append(log, batch(2, producer_id=1, is_transactional=True))
         append(log, batch(1, producer_id=2, is_transactional=True))
         log.update_high_watermark(FAR)
         assert log.last_stable_offset == 2
