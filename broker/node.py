@@ -35,10 +35,12 @@ from broker.metadata.features import supported_features
 from broker.metadata.publishers import RegistrationTracker
 from broker.metadata.refusals import MetadataRefused, RefusalPublisher
 from broker.metadata.registrations import Endpoint as RegisteredEndpoint
+from broker.periodic import PeriodicJobs
 from broker.producer_ids import ProducerIds
 from broker.quorum_member import QuorumMember
 from broker.registration import BrokerIdentity, BrokerLifecycle, RegistrationFailed
 from broker.replication.fetch_session import FetchSessions
+from broker.replication.maintenance import Maintenance
 from broker.replication.publisher import ReplicaPublisher
 from broker.replication.replica_manager import ReplicaManager
 from broker.server.listeners import Server, ServerLimits
@@ -74,7 +76,7 @@ class Node:
     # ---- up
 
     async def start(self) -> None:
-        """Returns when the first request will be answered. StartupError, StorageError, OSError: the node is down again."""
+        """Returns when the first request will be answered; after StartupError, StorageError or OSError it is down again."""
         try:
             await self._start()
         except (MetadataRefused, RegistrationFailed, DirectoryError) as error:
@@ -101,6 +103,7 @@ class Node:
         self._install_publishers()
         self.lifecycle.start()
         await self._unless_failed(self.lifecycle.wait_until_caught_up())
+        self.maintenance.start(self._jobs, self._config)
         for endpoint, bound in self._sockets:
             is_controller = self._config.is_controller_listener(endpoint.listener_name)
             server = self.controller_server if is_controller else self.server
@@ -226,6 +229,8 @@ class Node:
         self.server = Server(Dispatcher(self.services).start, limits, clock, executor)
         controller_dispatcher = Dispatcher(self.services, ListenerKind.CONTROLLER)
         self.controller_server = Server(controller_dispatcher.start, limits, clock, executor)
+        self.maintenance = Maintenance(self.replicas, clock, executor)
+        self._jobs = PeriodicJobs()
 
     def _install_publishers(self) -> None:
         config, quorum = self._config, self.quorum
@@ -269,6 +274,7 @@ class Node:
         if hasattr(self, "server"):
             await asyncio.gather(self.server.stop(STOP_GRACE_S), self.controller_server.stop(STOP_GRACE_S))
             await self.lifecycle.close()
+            await self._jobs.stop()
             self.groups.shutdown()
             self._assignments.close()
         if hasattr(self, "quorum"):
@@ -283,6 +289,7 @@ class Node:
             self.directories.release_locks()
             return
         executor, directories = self._environment.executor, self.directories
+        await self.maintenance.checkpoint_high_watermarks()
         jobs = directories.begin_close(self._environment.clock.wall_ms())
         await asyncio.gather(*(executor.run(run_jobs, part) for part in _parts(jobs, LOADED_AT_ONCE)))
         await executor.run(directories.end_close, jobs, self.lifecycle.broker_epoch)

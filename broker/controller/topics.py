@@ -94,7 +94,7 @@ def _check_new_name(view: View, name: str) -> None:
         raise ApiError(ErrorCode.INVALID_REQUEST, f"{name} is the cluster's own log and cannot be created.")
     existing = view.image.topics.by_name
     if name in existing:
-        raise ApiError(ErrorCode.TOPIC_ALREADY_EXISTS, f"There is a topic '{name}' already.")
+        raise ApiError(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{name}' already exists.")
     problem = topic_name_problem(name)
     if problem is not None:
         raise ApiError(ErrorCode.INVALID_TOPIC_EXCEPTION, problem)

@@ -202,7 +202,7 @@ class ShardContext(Generic[S]):
         self.state = ShardState.ACTIVE
         self._shared.counters.loads += 1
         self._shared.counters.records_loaded += loader.records_count
-        logger.info(
+        logger.debug(
             "%s coordinator of %s is active in epoch %d: %d records (%d bytes) loaded in %d ms",
             self._shared.settings.name,
             self.topic_partition,

@@ -69,7 +69,7 @@ class CoordinatorRuntime(Generic[S]):
             return
         del self._contexts[partition]
         context.close()
-        logger.info("%s coordinator of %s-%d has ended", self._shared.settings.name, self._topic, partition)
+        logger.debug("%s coordinator of %s-%d has ended", self._shared.settings.name, self._topic, partition)
 
     def close(self) -> None:
         for partition in list(self._contexts):

@@ -54,7 +54,8 @@ class BarnabasNode:
     def command(self) -> list[str]:
         overrides = {"listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:0", **self.properties}
         arguments = [f"--override={key}={value}" for key, value in overrides.items()]
-        return [sys.executable, "-m", "broker", "serve", "--data", str(self.data), *arguments]
+        data = [] if "log.dirs" in self.properties else ["--data", str(self.data)]
+        return [sys.executable, "-m", "broker", "serve", *data, *arguments]
 
     def start(self, extra_environment: Mapping[str, str] | None = None) -> BarnabasNode:
         self.directory.mkdir(parents=True, exist_ok=True)
