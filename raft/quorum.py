@@ -303,9 +303,18 @@ class Quorum:
         election = ElectionState(state.epoch, state.leader_id, state.voted_key, voters)
         if self._persisted != (election, version):
             self._persisted = (election, version)
-            if self._effects and isinstance(self._effects[-1], PersistElection):
-                self._effects.pop()  # nothing happened between the two, and the later one says more
+            self._drop_superseded_persist()
             self.emit(PersistElection(election, version))
+
+    def _drop_superseded_persist(self) -> None:
+        """Of two writes with nothing between that leaves this process, the second says all. A quorum of one, which
+        passes from candidate to leader in one step, so writes the file once."""
+        for index in range(len(self._effects) - 1, -1, -1):
+            effect = self._effects[index]
+            if isinstance(effect, PersistElection):
+                del self._effects[index]
+            if not isinstance(effect, ChangeLeader):
+                return
 
     def _announce(self) -> None:
         """Tell listeners of a new epoch or a newly known leader; of a resignation they learn by the next epoch."""

@@ -53,7 +53,7 @@ class InlineExecutor:
         async def work() -> T:
             await asyncio.sleep(0)
             await self.gate.wait()
-            self.calls.append(function.__name__)
+            self.calls.append(getattr(function, "__name__", "partial"))
             return function(*arguments)
 
         return asyncio.ensure_future(work())

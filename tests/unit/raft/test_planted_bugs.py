@@ -1,8 +1,7 @@
 """Whether the simulation would notice: each rule of Raft broken on purpose, and found within a fixed set of seeds.
 
-Not among them: committing records of earlier epochs by counting replicas. The chance that does harm is too rare; the rule
-is tested by itself in test_leader.py.
-"""
+Not among them: committing records of earlier epochs by counting replicas. The chance that does harm is too rare; the
+rule is tested by itself in test_leader.py."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def test_listener_names_are_upper_case() -> None:
 
 def test_set_is_in_id_order() -> None:
     assert VOTERS.ids == [1, 2] and VOTERS.keys == [ONE.key, TWO.key] and len(VOTERS) == 2 and 1 in VOTERS
-    assert VOTERS == VoterSet([ONE, TWO]) and hash(VOTERS) == hash(VoterSet([ONE, TWO]))
+    assert VoterSet([ONE, TWO]) == VOTERS and hash(VOTERS) == hash(VoterSet([ONE, TWO]))
 
 
 def test_who_is_a_voter() -> None:
