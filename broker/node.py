@@ -76,7 +76,7 @@ class Node:
     # ---- up
 
     async def start(self) -> None:
-        """Returns when the first request will be answered; after StartupError, StorageError or OSError it is down again."""
+        """Returns once the first request will be answered; StartupError, StorageError, OSError: the node is down again."""
         try:
             await self._start()
         except (MetadataRefused, RegistrationFailed, DirectoryError) as error:
