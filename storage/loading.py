@@ -284,7 +284,7 @@ class LogLoader:
             if number + 1 < len(segments):
                 segments[number].seal()
                 self._producer_state.take_snapshot(sync=False)
-        if next_offset < self._recovery_point:
+        if self._log_start_offset <= next_offset < self._recovery_point:
             logger.error(
                 "%s ends at %d, before its recovery point %d: synced data is missing",
                 self._directory,

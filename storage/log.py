@@ -2,10 +2,10 @@
 
     log start offset <= last stable offset <= high watermark <= log end offset;   recovery point <= log end offset
 
-Below the recovery point everything is on disk; at the log's end the next record goes; high watermark and log start move
-at the owner's word. Owns the files of the directory, the producer state and the leader epochs; knows nothing of
-replicas, and starts nothing by itself: the owner passes the time in, asks what is due (`flush_due`, `take_deletions`)
-and does it.
+Below the recovery point everything is on disk, and only a flush raises it; at the log's end the next record goes; high
+watermark and log start move at the owner's word. Owns the files of the directory, the producer state and the leader
+epochs; knows nothing of replicas, and starts nothing by itself: the owner passes the time in, asks what is due
+(`flush_due`, `take_deletions`) and does it.
 
 One owner, on one thread, calls everything that changes the log. Reading (`read`, `offset_for_timestamp`, ...) may run
 on other threads beside it: `segments` is replaced, never changed, and segment.py does the rest. What waits for the disk
@@ -115,7 +115,7 @@ class Log:
         self.log_start_offset = log_start_offset
         self.log_end_offset = log_end_offset
         self.high_watermark = log_start_offset
-        self.recovery_point = max(recovery_point, log_start_offset)
+        self.recovery_point = recovery_point
         self.leader_epochs = leader_epochs
         self.producer_state = producer_state
         self.last_flush_ms = now_ms
@@ -623,7 +623,6 @@ class Log:
         if offset <= self.log_start_offset:
             return False
         self.log_start_offset = offset
-        self.recovery_point = max(self.recovery_point, offset)
         self.leader_epochs.truncate_from_start(offset)
         self.producer_state.on_log_start_offset(offset)
         self._update_first_unstable_offset()
@@ -709,7 +708,8 @@ class Log:
             raise self.failure from e
         self.log_end_offset = offset
         self.log_start_offset = offset if log_start_offset is None else log_start_offset
-        self.recovery_point = min(max(self.recovery_point, self.log_start_offset), offset)
+        # Not even the removal of what was there is on disk.
+        self.recovery_point = 0
         self._update_first_unstable_offset()
         self.update_high_watermark(offset)
 
@@ -772,11 +772,11 @@ class Log:
 
     @property
     def unflushed_messages(self) -> int:
-        return self.log_end_offset - self.recovery_point
+        return self.log_end_offset - max(self.recovery_point, self.log_start_offset)
 
     def flush_due(self, now_ms: int) -> int | None:
         """Up to where a flush is wanted: flush.messages or flush.ms has come, or a segment was rolled."""
-        unflushed = self.log_end_offset - self.recovery_point
+        unflushed = self.unflushed_messages
         if unflushed <= 0:
             return None
         if unflushed >= self.config.flush_messages or now_ms - self.last_flush_ms >= self.config.flush_ms:
