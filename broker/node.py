@@ -76,7 +76,7 @@ class Node:
     # ---- up
 
     async def start(self) -> None:
-        """Returns once the first request will be answered; StartupError, StorageError, OSError: the node is down again."""
+        """Returns once requests will be answered. After StartupError, StorageError or OSError the node is down again."""
         try:
             await self._start()
         except (MetadataRefused, RegistrationFailed, DirectoryError) as error:
