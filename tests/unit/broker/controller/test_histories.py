@@ -45,6 +45,7 @@ from tests.support.controller import (
     uuid,
 )
 
+UNCLEAN_ELECTION = "unclean.leader.election.enable"
 BROKERS = st.integers(1, 4)
 NAMES = st.sampled_from(["a", "b", "c"])
 RULES = rules()
@@ -74,8 +75,9 @@ class Histories(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.write([BOOTSTRAPPED])
-        self.register(1)
-        self.heartbeat(1, UNFENCED)
+        for broker_id in (1, 2, 3):
+            self.register(broker_id)
+            self.heartbeat(broker_id, UNFENCED)
 
     @rule(broker_id=BROKERS)
     def register(self, broker_id: int) -> None:
@@ -112,9 +114,11 @@ class Histories(RuleBasedStateMachine):
         if broker_id in self.image.cluster.brokers:
             self.write(brokers.unregister_broker(self.view, UnregisterBrokerRequest(broker_id=broker_id)).records)
 
-    @rule(name=NAMES, partitions=st.integers(1, 3), factor=st.integers(1, 3))
-    def create(self, name: str, partitions: int, factor: int) -> None:
+    @rule(name=NAMES, partitions=st.integers(1, 3), factor=st.integers(1, 3), unclean=st.booleans())
+    def create(self, name: str, partitions: int, factor: int, unclean: bool) -> None:
         topic = CreateTopicsRequest.CreatableTopic(name=name, num_partitions=partitions, replication_factor=factor)
+        if unclean:
+            topic.configs.append(CreateTopicsRequest.CreatableTopicConfig(name=UNCLEAN_ELECTION, value="true"))
         self.write(create_topics(self.view, CreateTopicsRequest(topics=[topic]), self.random).records)
 
     @rule(name=NAMES)
@@ -131,7 +135,7 @@ class Histories(RuleBasedStateMachine):
     def allow_unclean_elections(self, name: str, enabled: bool) -> None:
         if name in self.image.topics.by_name:
             value = "true" if enabled else None
-            self.write([config_record(ResourceType.TOPIC, name, "unclean.leader.election.enable", value)])
+            self.write([config_record(ResourceType.TOPIC, name, UNCLEAN_ELECTION, value)])
 
     @rule(name=NAMES, index=st.integers(0, 4), isr=st.sets(BROKERS, min_size=1))
     def alter_isr(self, name: str, index: int, isr: set[int]) -> None:
