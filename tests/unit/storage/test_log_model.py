@@ -83,9 +83,10 @@ class LogMachine(RuleBasedStateMachine):
 
     @rule()
     def flush(self) -> None:
+        if self.log.recovery_point < self.end:
+            self.may_come_back = False
         self.log.flush(NOW)
-        if self.log.recovery_point == self.end:
-            self.synced, self.may_come_back = self.end, False
+        self.synced = self.end
 
     @rule()
     def checkpoint(self) -> None:
@@ -137,8 +138,10 @@ class LogMachine(RuleBasedStateMachine):
 
     @rule()
     def stop_cleanly(self) -> None:
+        if self.log.recovery_point < self.end:
+            self.may_come_back = False
         self.log.close(NOW)
-        self.synced, self.may_come_back = self.end, False
+        self.synced = self.end
         self.reopen(clean=True)
 
     @rule()
@@ -152,12 +155,12 @@ class LogMachine(RuleBasedStateMachine):
         self.reopen(clean=False)
         log = self.log
         assert log.log_end_offset >= min(self.synced, self.end)
-        kept = [each for each in self.model if each.last_offset < min(self.synced, log.log_end_offset)]
+        kept = [each for each in self.model if log.log_start_offset <= each.last_offset < self.synced]
         found = [
             Written(each.base_offset, each.last_offset, each.partition_leader_epoch, each.base_timestamp)
             for each in stored(log)
         ]
-        assert [each for each in kept if each.last_offset >= log.log_start_offset] == found[: len(kept)] or not found
+        assert kept == found[: len(kept)]
         if not self.may_come_back:
             assert all(each in self.model for each in found)
         self.model = found
