@@ -122,5 +122,5 @@ class ThreadExecutor:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def real_environment() -> Environment:
-    return Environment(SystemClock(), SystemRandom(), DiskFiles(), ThreadExecutor())
+def real_environment(threads: int = EXECUTOR_THREADS) -> Environment:
+    return Environment(SystemClock(), SystemRandom(), DiskFiles(), ThreadExecutor(threads))

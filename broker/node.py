@@ -47,6 +47,7 @@ from broker.server.listeners import Server, ServerLimits
 from broker.sockets import bind, own_host_name
 from config.listeners import SECURITY_PROTOCOLS, Endpoint
 from config.node_config import NodeConfig
+from config.single_node import is_single_node
 from protocol.ids import Uuid
 from storage.directory import CloseJob, DirectoryError, LoadJob, LogDirectories, LogDirectory, LogSettings
 from storage.open_segments import OpenSegments
@@ -76,7 +77,7 @@ class Node:
     # ---- up
 
     async def start(self) -> None:
-        """Returns once requests will be answered. After StartupError, StorageError or OSError the node is down again."""
+        """Returns once requests will be answered; after StartupError, StorageError or OSError it is down again."""
         try:
             await self._start()
         except (MetadataRefused, RegistrationFailed, DirectoryError) as error:
@@ -88,6 +89,11 @@ class Node:
         self._is_started = True
 
     async def _start(self) -> None:
+        if not is_single_node(self._config):
+            raise StartupError(
+                "this node would be part of a quorum of several, and only single nodes are served so far: let "
+                "process.roles be broker,controller, and the quorum's voters or bootstrap servers this node alone"
+            )
         await self._open_directories()
         self._bind()
         incarnation = self._environment.random.uuid()
@@ -98,6 +104,10 @@ class Node:
         self._make_broker(incarnation)
         loading = asyncio.ensure_future(self._load_logs())
         await self._unless_failed(self.quorum.start())
+        if self.quorum.raft.voters.ids != [self._config.node_id]:
+            raise StartupError(
+                f"the quorum's voters are {self.quorum.raft.voters.ids}: only single nodes are served so far"
+            )
         await self._unless_failed(loading)
         self._is_loaded = True
         self._install_publishers()
@@ -151,6 +161,7 @@ class Node:
     def _bind(self) -> None:
         for endpoint in self._config.listeners:
             bound = bind(endpoint.host, endpoint.port)
+            _set_buffers(bound, self._config)
             self._sockets.append((endpoint, bound))
             self.endpoints.append(endpoint._replace(port=bound.getsockname()[1]))
 
@@ -258,7 +269,14 @@ class Node:
         """Opens, and where needed recovers, the logs of all partitions; beside Raft's own start."""
         executor, directories, now_ms = self._environment.executor, self.directories, self._environment.clock.wall_ms()
         jobs = await executor.run(directories.begin_load, self._replica_publisher.log_config, now_ms)
-        await asyncio.gather(*(executor.run(run_jobs, part) for part in _parts(jobs, LOADED_AT_ONCE)))
+        threads = self._config.num_recovery_threads_per_data_dir
+        await asyncio.gather(
+            *(
+                executor.lane(f"{path}:load", threads).run(run_jobs, part)
+                for path, of_directory in _by_directory(jobs).items()
+                for part in _parts(of_directory, LOADED_AT_ONCE)
+            )
+        )
         for job in jobs:
             directories.loaded(job)
         directories.end_load()
@@ -267,7 +285,7 @@ class Node:
 
     async def stop(self) -> None:
         """Down in order; also a node that came up only half way."""
-        if self._is_started and self._fault is None:
+        if self._is_started and self._fault is None and self._config.controlled_shutdown_enable:
             await self.lifecycle.controlled_shutdown(self._config.controller_socket_timeout_ms / 1000)
         for _, bound in self._sockets:
             bound.close()
@@ -313,9 +331,27 @@ LOADED_AT_ONCE = 32
 """Logs that one executor call opens or closes."""
 
 
+def _set_buffers(bound: socket.socket, config: NodeConfig) -> None:
+    """Accepted connections inherit the sizes. Where nothing is set the kernel's own tuning does better than Kafka's
+    default of 100 KB."""
+    for key, option, size in (
+        ("socket.receive.buffer.bytes", socket.SO_RCVBUF, config.socket_receive_buffer_bytes),
+        ("socket.send.buffer.bytes", socket.SO_SNDBUF, config.socket_send_buffer_bytes),
+    ):
+        if key in config.original and size > 0:
+            bound.setsockopt(socket.SOL_SOCKET, option, size)
+
+
 def run_jobs(jobs: Sequence[LoadJob | CloseJob]) -> None:
     for job in jobs:
         job.run()
+
+
+def _by_directory(jobs: Sequence[LoadJob]) -> dict[str, list[LoadJob]]:
+    by_directory: dict[str, list[LoadJob]] = {}
+    for job in jobs:
+        by_directory.setdefault(job.directory.path, []).append(job)
+    return by_directory
 
 
 def _parts(jobs: Sequence[T], size: int) -> list[Sequence[T]]:
@@ -331,4 +367,6 @@ def _server_limits(config: NodeConfig) -> ServerLimits:
         max_connections_per_ip_overrides=config.max_connections_per_ip_overrides,
         max_idle_s=config.connections_max_idle_ms / 1000,
         backlog=config.socket_listen_backlog_size,
+        in_flight_max=config.barnabas_connection_max_queued_requests,
+        write_buffer_bytes=config.barnabas_connection_max_queued_bytes,
     )

@@ -35,7 +35,7 @@ def serve(config: NodeConfig, warnings: Iterable[str], environ: Mapping[str, str
     """Runs the node until a signal or a failure that it cannot survive; the exit code."""
     for warning in warnings:
         logger.warning("%s", warning)
-    environment = real_environment()
+    environment = real_environment(config.barnabas_executor_threads)
     try:
         format_new_directories(config, environment, environ.get("CLUSTER_ID"))
         with asyncio.Runner(loop_factory=_new_event_loop) as runner:

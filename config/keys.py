@@ -163,7 +163,7 @@ log.dir | LIST | /tmp/kafka-logs | not empty | HIGH | read-only | effect
     The directory of the data, where log.dirs is not set.
 log.dirs | LIST | null | not empty | HIGH | read-only | effect
     The directories of the data, separated by commas; partitions are spread over them.
-cordoned.log.dirs | LIST |  |  | MEDIUM | per-broker | none
+cordoned.log.dirs | LIST |  |  | MEDIUM | per-broker | effect
     Directories that take no new partitions; * means all of them.
 log.dir.failure.timeout.ms | LONG | 30000 | [1,...] | LOW | read-only | none
     How long a broker may fail to report a broken directory to the controller before it stops.
@@ -267,9 +267,9 @@ num.replica.fetchers | INT | 1 | [1,...] | HIGH | cluster-wide | none
     How many connections a follower fetches through from each leader.
 follower.fetch.last.tiered.offset.enable | BOOLEAN | false |  | MEDIUM | cluster-wide | none
     Whether an empty follower starts at the end of what lies in remote storage.
-auto.leader.rebalance.enable | BOOLEAN | true |  | HIGH | read-only | none
+auto.leader.rebalance.enable | BOOLEAN | true |  | HIGH | read-only | effect
     Whether leadership goes back to each partition's preferred replica by itself.
-leader.imbalance.check.interval.seconds | LONG | 300 | [1,...] | HIGH | read-only | none
+leader.imbalance.check.interval.seconds | LONG | 300 | [1,...] | HIGH | read-only | effect
     How often the controller looks for leaders that are not the preferred ones.
 controller.socket.timeout.ms | INT | 30000 |  | MEDIUM | read-only | none
     How long to wait for the controller's answer.
@@ -353,7 +353,7 @@ group.initial.rebalance.delay.ms | INT | 3000 |  | MEDIUM | read-only | effect
     How long a new group waits for further members before its first rebalance.
 group.max.size | INT | 2147483647 | [1,...] | MEDIUM | read-only | effect
     The most members that a classic group takes.
-group.coordinator.rebalance.protocols | LIST | classic,consumer,streams | [consumer, classic, share, streams] | MEDIUM | read-only | effect
+group.coordinator.rebalance.protocols | LIST | classic,consumer,streams | [consumer, classic, share, streams] | MEDIUM | read-only | none
     The group protocols served; classic cannot be left out.
 group.coordinator.threads | INT | 4 | [1,...] | HIGH | read-only | none
     Size of Apache Kafka's pool of coordinator threads; here coordinators run on the event loop.
@@ -767,9 +767,9 @@ barnabas.executor.threads | INT | 4 | [1,...,64] | LOW | read-only | effect
     Threads for what can block: syncing, cold reads, opening and deleting files.
 barnabas.decompressed.batch.max.bytes | INT | 268435456 | [1,...] | MEDIUM | read-only | effect
     The largest size that one compressed record batch may unpack to; a larger one is refused as corrupt.
-barnabas.connection.max.queued.requests | INT | 64 | [1,...] | MEDIUM | read-only | effect
+barnabas.connection.max.queued.requests | INT | 100 | [1,...] | MEDIUM | read-only | effect
     Requests of one connection that may be under way before reading from it pauses.
-barnabas.connection.max.queued.bytes | INT | 16777216 | [1,...] | MEDIUM | read-only | effect
+barnabas.connection.max.queued.bytes | INT | 262144 | [1,...] | MEDIUM | read-only | effect
     Bytes of answers that may wait on one connection before reading from it pauses.
 
 # For tests only: Apache Kafka has these keys too and shows them nowhere.
@@ -789,11 +789,11 @@ unstable.api.versions.enable | BOOLEAN | false | | HIGH | internal | none
     Whether API versions still in development are offered.
 unstable.feature.versions.enable | BOOLEAN | false | | HIGH | internal | none
     Whether feature levels still in development can be used.
-internal.metadata.log.segment.bytes | INT | null | | LOW | internal | effect
+internal.metadata.log.segment.bytes | INT | null | | LOW | internal | none
     The segment size of the metadata log, free of the lower bound of metadata.log.segment.bytes.
-internal.metadata.max.batch.size.in.bytes | INT | 8388608 | | LOW | internal | effect
+internal.metadata.max.batch.size.in.bytes | INT | 8388608 | | LOW | internal | none
     The largest batch of metadata records.
-internal.metadata.delete.delay.millis | LONG | 60000 | | LOW | internal | effect
+internal.metadata.delete.delay.millis | LONG | 60000 | | LOW | internal | none
     How long deleted files of the metadata log stay before they are removed.
 group.consumer.regex.refresh.interval.ms | INT | 600000 | [10000,...] | MEDIUM | internal | none
     How often the topics that match a subscribed pattern are looked up again.

@@ -5,7 +5,7 @@ Requests overlap: the next one starts once the one before has had its effect and
 the order of the requests, whichever is ready first. Kafka mutes the channel until the answer has left; the order a
 client can observe is the same.
 
-What bounds a connection: answers outstanding (IN_FLIGHT_MAX), the transport's write buffer, the node's memory for
+What bounds a connection: answers outstanding (`in_flight_max`), the transport's write buffer, the node's memory for
 requests. At any of these it stops reading, so the peer's TCP window closes and nothing piles up here. File ranges of
 an answer are read in pieces as the socket takes them. One callback starts a bounded batch of requests and then yields
 to the other connections.
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-IN_FLIGHT_MAX = 100
-"""Requests of one connection whose answers are outstanding."""
 BATCH_REQUESTS_MAX = 32
 BATCH_BYTES_MAX = 1024 * 1024
 """What one callback starts before it lets others run."""
@@ -40,8 +38,6 @@ FILE_PIECE_BYTES = 512 * 1024
 GATHERED_BYTES_MAX = 4096
 READ_THREADS = 2
 """For what is not in the page cache, a log directory: a slow one holds up nobody else."""
-WRITE_BUFFER_BYTES = 256 * 1024
-"""Above this much unsent data, no further request of the connection starts."""
 
 Frame: TypeAlias = bytes | bytearray
 Part: TypeAlias = bytes | bytearray | memoryview | FileRange
@@ -159,7 +155,7 @@ class Connection(asyncio.BufferedProtocol):
         peer = transport.get_extra_info("peername")
         # A socket for both address families sees IPv4 peers as mapped addresses.
         self.client_host = peer[0].removeprefix("::ffff:") if peer else ""
-        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        transport.set_write_buffer_limits(high=self._server.write_buffer_bytes)
         if not self._server.opened(self):
             self._transport = None
             transport.abort()
@@ -270,7 +266,7 @@ class Connection(asyncio.BufferedProtocol):
             not self._held
             and not self._write_paused
             and self._closing is None
-            and len(self._answers) < IN_FLIGHT_MAX
+            and len(self._answers) < self._server.in_flight_max
             and self._transport is not None
         )
 

@@ -40,6 +40,10 @@ class ServerLimits:
     max_connections_per_ip_overrides: Mapping[str, int] = field(default_factory=dict)
     max_idle_s: float = 600.0
     backlog: int = 50
+    in_flight_max: int = 100
+    """Requests of one connection whose answers are outstanding."""
+    write_buffer_bytes: int = 256 * 1024
+    """Above this much unsent data, no further request of the connection starts."""
 
 
 class Server:
@@ -47,6 +51,8 @@ class Server:
         self.start_request = start_request
         self.executor = executor
         self.max_frame_bytes = limits.max_frame_bytes
+        self.in_flight_max = limits.in_flight_max
+        self.write_buffer_bytes = limits.write_buffer_bytes
         self.scratch = memoryview(bytearray(SCRATCH_BYTES))
         self.memory = RequestMemory(limits.request_memory_bytes)
         self.quota = ConnectionQuota(

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from broker.server import connection as connection_module
-from broker.server.connection import IN_FLIGHT_MAX
 from broker.file_range import FileRange
+from broker.server import connection as connection_module
 from broker.server.listeners import SCRATCH_BYTES, ServerLimits
 from broker.server.receiver import SPARING_BYTES
 from storage.files import DiskFiles
 from tests.unit.broker.server.harness import Harness, frame, serving
+
+IN_FLIGHT_MAX = ServerLimits().in_flight_max
 
 
 async def test_answers_at_once() -> None:
