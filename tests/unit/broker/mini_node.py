@@ -1,10 +1,10 @@
-"""A broker without controller and Raft: real logs, replicas, handlers and sockets over metadata that the test writes."""
+"""A broker without controller and Raft: real logs, replicas, handlers, sockets, over metadata that the test writes."""
 
 from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,10 +29,15 @@ from protocol.apis import request_header_version, response_header_version
 from protocol.ids import Uuid
 from protocol.messages.allocate_producer_ids import AllocateProducerIdsRequest, AllocateProducerIdsResponse
 from protocol.messages.create_topics import CreateTopicsRequest, CreateTopicsResponse
+from protocol.messages.fetch import FetchRequest, FetchResponse
 from protocol.messages.header import RequestHeader, ResponseHeader
+from protocol.messages.produce import ProduceRequest, ProduceResponse
 from protocol.metadata.brokers import RegisterBrokerRecord
 from protocol.metadata.configs import ConfigRecord
 from protocol.metadata.topics import PartitionRecord, RemoveTopicRecord, TopicRecord
+from protocol.records.batch import iter_batches
+from protocol.records.builder import build_batch
+from protocol.records.record import Record
 from protocol.schema import Message, decode, decode_prefix, encode
 from storage.directory import LogDirectories
 from storage.files import DiskFiles
@@ -103,7 +108,8 @@ class MiniNode:
         self.next_producer_id = 0
         self.sent: list[Message] = []
 
-    async def start(self) -> None:
+    async def start(self, *known: Message) -> None:
+        """`known` is what the metadata says from the beginning."""
         self.directories.open()
         self.directories.load(self.publisher.log_config, self.clock.wall_ms())
         bound = bind("127.0.0.1", 0)
@@ -119,7 +125,7 @@ class MiniNode:
                 )
             ],
         )
-        await self.publish(broker)
+        await self.publish(broker, *known)
 
     async def stop(self) -> None:
         await self.server.stop(1.0)
@@ -233,13 +239,13 @@ def frame(request: Message, version: int, correlation_id: int = 1, client_id: st
 
 @asynccontextmanager
 async def mini_node(
-    directory: Path, properties: Mapping[str, str] | None = None, *, log_dirs: int = 1
+    directory: Path, properties: Mapping[str, str] | None = None, *, log_dirs: int = 1, known: Sequence[Message] = ()
 ) -> AsyncIterator[MiniNode]:
     paths = [directory / f"data-{number}" for number in range(log_dirs)]
     for path in paths:
         path.mkdir(exist_ok=True)
     node = MiniNode(paths, properties or {})
-    await node.start()
+    await node.start(*known)
     try:
         yield node
     finally:
@@ -253,3 +259,91 @@ async def connected(node: MiniNode) -> AsyncIterator[WireClient]:
         yield WireClient(reader, writer)
     finally:
         writer.close()
+
+
+# Requests that many tests make.
+
+
+def batch(*values: bytes, timestamp: int | None = None, **fields: Any) -> bytes:
+    """One batch as a producer sends it; `fields` are those of build_batch."""
+    now_ms = SystemClock().wall_ms() if timestamp is None else timestamp
+    records = [Record(offset=index, timestamp=now_ms, key=b"k", value=value) for index, value in enumerate(values)]
+    return build_batch(records, base_offset=0, **fields)
+
+
+async def produce(
+    client: WireClient,
+    topic: str,
+    records: bytes | None,
+    *,
+    acks: int = -1,
+    partition: int = 0,
+    version: int = 12,
+    timeout_ms: int = 5000,
+    client_id: str = "test",
+) -> ProduceResponse.PartitionProduceResponse:
+    asked = produce_request({(topic, partition): records}, acks=acks, timeout_ms=timeout_ms)
+    response = await client.ask(asked, version, ProduceResponse, client_id)
+    return response.responses[0].partition_responses[0]
+
+
+def produce_request(
+    records: Mapping[tuple[str, int], bytes | None], *, acks: int = -1, timeout_ms: int = 5000
+) -> ProduceRequest:
+    topics: dict[str, list[ProduceRequest.PartitionProduceData]] = {}
+    for (topic, partition), data in records.items():
+        topics.setdefault(topic, []).append(ProduceRequest.PartitionProduceData(index=partition, records=data))
+    return ProduceRequest(
+        acks=acks,
+        timeout_ms=timeout_ms,
+        topic_data=[
+            ProduceRequest.TopicProduceData(name=topic, partition_data=partitions)
+            for topic, partitions in topics.items()
+        ],
+    )
+
+
+def fetch_request(
+    topic: str,
+    offset: int,
+    *,
+    partition: int = 0,
+    max_wait_ms: int = 0,
+    min_bytes: int = 1,
+    max_bytes: int = 1 << 20,
+    partition_max_bytes: int = 1 << 20,
+    session_id: int = 0,
+    session_epoch: int = -1,
+    isolation_level: int = 0,
+    **asked: Any,
+) -> FetchRequest:
+    return FetchRequest(
+        max_wait_ms=max_wait_ms,
+        min_bytes=min_bytes,
+        max_bytes=max_bytes,
+        session_id=session_id,
+        session_epoch=session_epoch,
+        isolation_level=isolation_level,
+        topics=[
+            FetchRequest.FetchTopic(
+                topic=topic,
+                partitions=[
+                    FetchRequest.FetchPartition(
+                        partition=partition, fetch_offset=offset, partition_max_bytes=partition_max_bytes, **asked
+                    )
+                ],
+            )
+        ],
+    )
+
+
+async def fetch(client: WireClient, topic: str, offset: int, **fields: Any) -> FetchResponse.PartitionData:
+    response = await client.ask(fetch_request(topic, offset, **fields), 12, FetchResponse)
+    assert response.error_code == 0
+    return response.responses[0].partitions[0]
+
+
+def values_of(data: FetchResponse.PartitionData) -> list[bytes | None]:
+    records = data.records
+    assert records is None or isinstance(records, bytes | bytearray | memoryview)
+    return [record.value for each in iter_batches(records or b"") for record in each.records(1 << 30)]

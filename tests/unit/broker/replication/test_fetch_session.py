@@ -250,4 +250,4 @@ def test_the_number_of_partitions() -> None:
     start(made, {("a", 0): 0, ("a", 1): 0})
     start(made, {("a", 0): 0})
     assert made.partition_count == 3
-    assert ZERO_UUID == bytes(16)
+    assert bytes(16) == ZERO_UUID

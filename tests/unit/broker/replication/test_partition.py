@@ -33,9 +33,7 @@ def registration(
     )
 
 
-def partition(
-    replicas: tuple[int, ...] = (1, 2, 3), isr: tuple[int, ...] | None = None, *, end: int = 0
-) -> Partition:
+def partition(replicas: tuple[int, ...] = (1, 2, 3), isr: tuple[int, ...] | None = None, *, end: int = 0) -> Partition:
     made = Partition(TopicPartition("t", 0), Uuid(bytes(16)), OWN)
     made.become_leader(registration(replicas, isr), end, 0.0)
     return made
