@@ -12,7 +12,7 @@ from protocol.messages.remove_raft_voter import RemoveRaftVoterRequest
 from raft import rpc
 from tests.support.raft_simulation import CLUSTER_ID, SimulatedNode, Simulation, directory_id, endpoints
 
-SEEDS = range(int(os.environ.get("RAFT_SEEDS", "6")))
+SEEDS = range(int(os.environ.get("RAFT_SEEDS", "4")))
 FAULTS_MS = 4_000
 
 
