@@ -81,6 +81,8 @@ Reply: TypeAlias = "asyncio.Future[Message]"
 # Handlers take the request class that they are registered for.
 Handler: TypeAlias = "Callable[[Controller, Any, int], Outcome[Any]]"
 
+# A timer that rings later than this shows that the whole process stood still, and heartbeats wait unread.
+EXCUSED_LATENESS_S: Final = 1.0
 # Sessions end just after their last moment.
 TIMER_MARGIN_S: Final = 0.001
 
@@ -136,8 +138,9 @@ class Controller:
         local_incarnation: Uuid | None = None,
         is_known_config: ConfigFilter | None = None,
     ) -> None:
-        """`local_incarnation`: of the broker in this process. Whoever registered under this node's id before it is
-        dead, for this process holds the log directories: its session need not run out first."""
+        """`local_incarnation`: of the broker in this process, which is alive as long as this controller is. Whoever
+        registered under this node's id before it is dead, for this process holds the log directories: its session need
+        not run out first."""
         self._settings = settings
         self._rules = rules
         self._quorum = quorum
@@ -428,8 +431,13 @@ class Controller:
         self._timer = None
         if not self._is_active:
             return
+        now_s = self._clock.monotonic()
+        lateness_s = now_s - self._timer_due_s
+        if lateness_s > EXCUSED_LATENESS_S:
+            logger.warning("This process did not run for %.1f s; that silence is not the brokers'.", lateness_s)
+            self._heartbeats.excuse(now_s)
         try:
-            self._run_due_tasks(self._clock.monotonic())
+            self._run_due_tasks(now_s)
         except ApiError as error:
             logger.warning("A periodic task of the controller failed: %s.", error)
             self._last_append_s = self._clock.monotonic()
@@ -457,6 +465,10 @@ class Controller:
         view = self.view
         broker = view.image.cluster.brokers.get(incarnation.id)
         if broker is None or broker.epoch != incarnation.epoch or broker.fenced:
+            return
+        if broker.incarnation_id == self._local_incarnation:
+            # Whatever kept it from speaking kept this controller from listening: it is the same process.
+            self._heartbeats.touch(broker.id, broker.epoch, self._clock.monotonic())
             return
         logger.warning("Fencing broker %d: nothing was heard of it for a whole session.", broker.id)
         self._append(Outcome(brokers.fencing_records(view, broker), None))

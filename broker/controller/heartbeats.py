@@ -64,6 +64,12 @@ class BrokerHeartbeats:
             entry.contact_time_s = None
             entry.controlled_shutdown_offset = -1
 
+    def excuse(self, now_s: float) -> None:
+        """Nobody could be heard until now: every session begins anew."""
+        for entry in self._brokers.values():
+            if entry.contact_time_s is not None:
+                entry.contact_time_s = now_s
+
     def has_valid_session(self, broker_id: int, epoch: int, now_s: float) -> bool:
         entry = self._brokers.get(BrokerIncarnation(broker_id, epoch))
         if entry is None or entry.contact_time_s is None:
