@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from broker.auto_topics import AutoTopics
+from broker.coordinator.group.group_coordinator import GroupCoordinator
+from broker.coordinator.group.settings import GroupSettings
+from broker.coordinator.timers import LoopAlarms
+from broker.coordinator_log import CoordinatorLog
 from broker.dispatch import Dispatcher
 from broker.dynamic_config import DynamicConfig
 from broker.environment import SystemClock, SystemRandom, ThreadExecutor
@@ -94,7 +98,13 @@ class MiniNode:
             fetch_sessions=FetchSessions(self.clock, self.random, 1000),
             producer_ids=ProducerIds(NODE_ID, lambda: 0, self, self.clock),
             auto_topics=AutoTopics(lambda: self.dynamic_config.config, self),
-            groups=None,
+            groups=GroupCoordinator(
+                GroupSettings.of_node(config),
+                CoordinatorLog(self.replicas, self.clock, self.executor),
+                LoopAlarms(self.clock),
+                self.clock,
+                self.random,
+            ),
             cluster_id="AAAAAAAAAAAAAAAAAAAAAQ",
         )
         self.dispatcher = Dispatcher(self.services)

@@ -196,9 +196,7 @@ async def test_describing_the_cluster(node: MiniNode, client: WireClient, versio
             end_points=[RegisterBrokerRecord.BrokerEndpoint(name="PLAINTEXT", host="h", port=1, security_protocol=0)],
         )
     )
-    asked = DescribeClusterRequest(
-        include_cluster_authorized_operations=True, **({"include_fenced_brokers": True} if version == 2 else {})
-    )
+    asked = DescribeClusterRequest(include_cluster_authorized_operations=True, include_fenced_brokers=version == 2)
     response = await client.ask(asked, version, DescribeClusterResponse)
     fenced = {broker.broker_id: broker.is_fenced for broker in response.brokers}
     assert fenced == ({1: False, 2: True} if version == 2 else {1: False})

@@ -32,12 +32,11 @@ async def client(node: MiniNode) -> AsyncIterator[WireClient]:
 
 
 async def look_up(
-    client: WireClient, timestamp: int, version: int = 11, **fields: int
+    client: WireClient, timestamp: int, version: int = 11, current_leader_epoch: int = -1
 ) -> ListOffsetsResponse.ListOffsetsPartitionResponse:
-    epoch = fields.pop("current_leader_epoch", -1)
-    asked = ListOffsetsRequest.ListOffsetsPartition(timestamp=timestamp, current_leader_epoch=epoch)
+    asked = ListOffsetsRequest.ListOffsetsPartition(timestamp=timestamp, current_leader_epoch=current_leader_epoch)
     topics = [ListOffsetsRequest.ListOffsetsTopic(name="t", partitions=[asked])]
-    request = ListOffsetsRequest(**{"replica_id": -1, **fields}, topics=topics)
+    request = ListOffsetsRequest(replica_id=-1, topics=topics)
     response = await client.ask(request, version, ListOffsetsResponse)
     return response.topics[0].partitions[0]
 

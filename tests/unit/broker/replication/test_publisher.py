@@ -157,7 +157,7 @@ async def test_retention_and_expiry(tmp_path: Path) -> None:
         log.roll(node.clock.wall_ms())
         maintenance = Maintenance(node.replicas, node.clock, node.executor)
         await maintenance.apply_retention()
-        assert log.log_start_offset == log.log_end_offset == 3
+        assert (log.log_start_offset, log.log_end_offset) == (2, 3), "what remains must not be less than wanted"
         maintenance.checkpoint_offsets()
         await maintenance.expire_producers()
         assert list(log.producer_state.producers) == [5]
