@@ -475,7 +475,7 @@ class Controller:
 
 
 _HANDLERS: Final[Mapping[type[Message], Handler]] = {
-    CreateTopicsRequest: lambda c, request, _: topics.create_topics(c.view, request, c.random),
+    CreateTopicsRequest: lambda c, request, version: topics.create_topics(c.view, request, c.random, version),
     DeleteTopicsRequest: lambda c, request, version: topics.delete_topics(c.view, request, version),
     CreatePartitionsRequest: lambda c, request, _: topics.create_partitions(c.view, request, c.random),
     IncrementalAlterConfigsRequest: lambda c, request, _: configs.incremental_alter_configs(c.view, request),

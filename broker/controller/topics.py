@@ -35,9 +35,13 @@ from protocol.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsRes
 from protocol.metadata.topics import RemoveTopicRecord, TopicRecord
 
 BROKER_DEFAULT = -1
+# From this version on the answer tells what the topic is like (KIP-525).
+FIRST_VERSION_WITH_CONFIGS = 5
 
 
-def create_topics(view: View, request: CreateTopicsRequest, random: Random) -> Outcome[CreateTopicsResponse]:
+def create_topics(
+    view: View, request: CreateTopicsRequest, random: Random, version: int
+) -> Outcome[CreateTopicsResponse]:
     _check_partition_total(view, request)
     counts = Counter(topic.name for topic in request.topics)
     records: list[VersionedRecord] = []
@@ -49,7 +53,9 @@ def create_topics(view: View, request: CreateTopicsRequest, random: Random) -> O
             if counts[topic.name] > 1:
                 counts[topic.name] = 0
                 raise ApiError(ErrorCode.INVALID_REQUEST, "The request names this topic more than once.")
-            result, topic_records = _create_topic(view, topic, random)
+            result, topic_records = _create_topic(
+                view, topic, random, tells_config=version >= FIRST_VERSION_WITH_CONFIGS
+            )
             records += topic_records
         except ApiError as error:
             failure = ResultError.of(error)
@@ -78,7 +84,7 @@ def _check_partition_total(view: View, request: CreateTopicsRequest) -> None:
 
 
 def _create_topic(
-    view: View, topic: CreateTopicsRequest.CreatableTopic, random: Random
+    view: View, topic: CreateTopicsRequest.CreatableTopic, random: Random, *, tells_config: bool
 ) -> tuple[CreateTopicsResponse.CreatableTopicResult, list[VersionedRecord]]:
     _check_new_name(view, topic.name)
     config_records = _creation_config(view, topic)
@@ -86,7 +92,11 @@ def _create_topic(
     topic_id = random.uuid()
     records: list[VersionedRecord] = [(TopicRecord(name=topic.name, topic_id=topic_id), 0), *config_records]
     records += _partition_records(view, topic_id, 0, partitions)
-    return _creation_result(view, topic, topic_id, partitions), records
+    result = CreateTopicsResponse.CreatableTopicResult(name=topic.name, topic_id=topic_id)
+    if tells_config:
+        result.num_partitions, result.replication_factor = len(partitions), len(partitions[0].replicas)
+        result.configs = _effective_config(view, topic)
+    return result, records
 
 
 def _check_new_name(view: View, name: str) -> None:
@@ -223,34 +233,25 @@ def _partition_records(
     ]
 
 
-def _creation_result(
-    view: View,
-    topic: CreateTopicsRequest.CreatableTopic,
-    topic_id: Uuid,
-    partitions: Sequence[PartitionRegistration],
-) -> CreateTopicsResponse.CreatableTopicResult:
+def _effective_config(
+    view: View, topic: CreateTopicsRequest.CreatableTopic
+) -> list[CreateTopicsResponse.CreatableTopicConfigs]:
     configs = view.image.configs
     effective = view.rules.effective_topic_config(
         {config.name: config.value or "" for config in topic.configs},
         configs.of_broker(view.settings.node_id),
         configs.of_cluster(),
     )
-    return CreateTopicsResponse.CreatableTopicResult(
-        name=topic.name,
-        topic_id=topic_id,
-        num_partitions=len(partitions),
-        replication_factor=len(partitions[0].replicas),
-        configs=[
-            CreateTopicsResponse.CreatableTopicConfigs(
-                name=entry.name,
-                value=None if entry.is_sensitive else entry.value,
-                read_only=False,
-                config_source=entry.source,
-                is_sensitive=entry.is_sensitive,
-            )
-            for entry in effective
-        ],
-    )
+    return [
+        CreateTopicsResponse.CreatableTopicConfigs(
+            name=entry.name,
+            value=None if entry.is_sensitive else entry.value,
+            read_only=False,
+            config_source=entry.source,
+            is_sensitive=entry.is_sensitive,
+        )
+        for entry in effective
+    ]
 
 
 class _Named(NamedTuple):

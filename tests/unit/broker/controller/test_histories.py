@@ -119,7 +119,7 @@ class Histories(RuleBasedStateMachine):
         topic = CreateTopicsRequest.CreatableTopic(name=name, num_partitions=partitions, replication_factor=factor)
         if unclean:
             topic.configs.append(CreateTopicsRequest.CreatableTopicConfig(name=UNCLEAN_ELECTION, value="true"))
-        self.write(create_topics(self.view, CreateTopicsRequest(topics=[topic]), self.random).records)
+        self.write(create_topics(self.view, CreateTopicsRequest(topics=[topic]), self.random, 7).records)
 
     @rule(name=NAMES)
     def delete(self, name: str) -> None:

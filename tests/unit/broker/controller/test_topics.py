@@ -36,9 +36,11 @@ Config = CreateTopicsRequest.CreatableTopicConfig
 Assignment = CreateTopicsRequest.CreatableReplicaAssignment
 
 
-def create(view: View, *topics: Topic, validate_only: bool = False) -> tuple[list[object], CreateTopicsResponse]:
+def create(
+    view: View, *topics: Topic, validate_only: bool = False, version: int = 7
+) -> tuple[list[object], CreateTopicsResponse]:
     request = CreateTopicsRequest(topics=list(topics), validate_only=validate_only)
-    outcome = create_topics(view, request, SeededRandom())
+    outcome = create_topics(view, request, SeededRandom(), version)
     assert outcome.is_atomic
     return [record for record, _ in outcome.records], outcome.response
 
@@ -70,6 +72,12 @@ def test_a_topic_becomes_its_records_in_kafkas_order() -> None:
     assert (by_name["retention.ms"].value, by_name["retention.ms"].config_source) == ("5", 1)
     assert by_name["cleanup.policy"].config_source == 5
     assert [entry.name for entry in result.configs] == sorted(by_name)
+
+
+def test_old_versions_are_not_told_what_the_topic_is_like() -> None:
+    _, response = create(view_of(*cluster(1)), Topic(name="t", **NAMED), version=4)
+    (result,) = response.topics
+    assert (result.num_partitions, result.configs) == (-1, [])
 
 
 def test_minus_one_stands_for_the_brokers_defaults() -> None:
