@@ -350,9 +350,12 @@ class ShardContext(Generic[S]):
             last_offset = self._shared.writer.append(self.topic_partition, batch, self.leader_epoch)
         except (ApiError, StorageError) as error:
             self._shared.counters.append_failures += 1
-            logger.warning("%s could not append to %s: %s", name, self.topic_partition, str(error) or repr(error))
+            code = error.code if isinstance(error, ApiError) else ErrorCode.KAFKA_STORAGE_ERROR
+            # Losing leadership is nothing unusual, and resigning follows.
+            level = logging.DEBUG if code == ErrorCode.NOT_LEADER_OR_FOLLOWER else logging.WARNING
+            logger.log(level, "%s could not append to %s: %s", name, self.topic_partition, str(error) or repr(error))
             self._complete()
-            return error.code if isinstance(error, ApiError) else ErrorCode.KAFKA_STORAGE_ERROR
+            return code
         except Exception:
             logger.exception("%s could not append to %s: its coordinator is loaded again", name, self.topic_partition)
             self._start_over()

@@ -285,6 +285,9 @@ class ClassicGroup:
             (new_id if member_id == old_id else member_id): (new if member_id == old_id else member)
             for member_id, member in self.members.items()
         }
+        if old_id in self.pending_sync_members:
+            del self.pending_sync_members[old_id]
+            self.pending_sync_members[new_id] = None
         if self.is_leader(old_id):
             self.leader_id = new_id
         self.static_members[group_instance_id] = new_id

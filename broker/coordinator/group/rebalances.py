@@ -70,8 +70,9 @@ class Rebalances:
         return self._complete_join_if_all_joined(group, now_ms)
 
     def drop(self, group: ClassicGroup, member: ClassicMember) -> None:
-        """Removes a member. If it waits in a JoinGroup it is told that it is unknown, and may come again."""
+        """Removes a member. If it waits for an answer it is told that it is unknown, and may come again."""
         group.answer_join(member, JoinGroupResponse(error_code=ErrorCode.UNKNOWN_MEMBER_ID, member_id=""))
+        group.answer_sync(member, SyncGroupResponse(error_code=ErrorCode.UNKNOWN_MEMBER_ID))
         group.remove(member.member_id)
 
     def _complete_join_if_all_joined(self, group: ClassicGroup, now_ms: int) -> Outcome[None]:

@@ -668,6 +668,15 @@ async def test_leaving_ends_a_parked_join() -> None:
     assert now(answer).leader == ids[1]
 
 
+async def test_leaving_ends_a_parked_sync() -> None:
+    bench = await started()
+    ids = [bench.join_known()[0] for _ in range(2)]
+    bench.time.pass_ms(2 * DELAY_MS)
+    parked = bench.sync(ids[1], 1)
+    now(bench.leave((ids[1], None)))
+    assert now(parked).error_code == ErrorCode.UNKNOWN_MEMBER_ID
+
+
 async def test_all_leave_in_one_request() -> None:
     bench = await started()
     ids, _ = bench.stable(3)

@@ -24,7 +24,9 @@ MEMBERS = 4
 numbers = st.integers(0, 3)
 steps = st.one_of(
     st.tuples(st.just("join"), numbers, st.booleans(), st.booleans()),
-    st.tuples(st.just("join"), numbers, st.booleans(), st.booleans()),
+    st.tuples(st.just("rebalance"), st.sets(numbers, min_size=1), st.integers(0, 3)),
+    st.tuples(st.just("rebalance"), st.sets(numbers, min_size=1), st.integers(1, 3)),
+    st.tuples(st.just("rebalance"), st.just({0, 1, 2, 3}), st.just(3)),
     st.tuples(st.just("restart"), numbers),
     st.tuples(st.just("sync"), numbers),
     st.tuples(st.just("sync"), numbers),
@@ -70,28 +72,58 @@ class World:
         }
         self.answers: list[Any] = []
 
+    def rebalance(self, group_id: str, who: set[int], how_far: int) -> None:
+        """Some members join, and time passes, and they sync: as far as it is to go."""
+        members = [self.members[group_id, number] for number in sorted(who)]
+        for _ in range(2):
+            for member in members:
+                self.join(member, ("t0",), 9)
+                member.learn()
+        if how_far >= 1:
+            self.bench.time.pass_ms(5_000)
+            for member in members:
+                self.bench.heartbeat(member.member_id, member.generation_id, group_id=group_id)
+            self.bench.time.pass_ms(5_000)
+        for member in members:
+            member.learn()
+        for member in members[: len(members) if how_far == 3 else how_far]:
+            self.sync(member)
+
+    def join(self, member: Member, topics: tuple[str, ...], version: int) -> None:
+        member.joining = self.bench.join(
+            member.member_id,
+            group_id=member.group_id,
+            instance_id=member.instance_id,
+            protocols=consumer(*topics),
+            version=version,
+        )
+        self.answers.append(member.joining)
+
+    def sync(self, member: Member) -> None:
+        group = self.bench.shard.groups.get(member.group_id)
+        ids = [] if group is None else list(group.members)
+        assignments = {each: f"{each} of {member.generation_id}".encode() for each in ids}
+        self.answers.append(
+            self.bench.sync(member.member_id, member.generation_id, assignments, group_id=member.group_id)
+        )
+
     async def step(self, group_id: str, step: tuple[Any, ...]) -> None:
         bench, (kind, *arguments) = self.bench, step
         for each in self.members.values():
             each.learn()
-        member = self.members.get((group_id, arguments[0])) if arguments else None
-        if kind in ("join", "restart") and member is not None:
-            if kind == "restart":
-                member.member_id = ""
-            topics = ("t0", "t1") if kind == "join" and arguments[1] else ("t0",)
-            member.joining = bench.join(
-                member.member_id,
-                group_id=group_id,
-                instance_id=member.instance_id,
-                protocols=consumer(*topics),
-                version=9 if kind == "restart" or arguments[2] else 3 if member.instance_id is None else 5,
-            )
-            self.answers.append(member.joining)
+        member = None
+        if arguments and kind not in ("rebalance", "hold", "refuse"):
+            member = self.members.get((group_id, arguments[0]))
+        if kind == "rebalance":
+            self.rebalance(group_id, *arguments)
+        elif kind == "restart" and member is not None:
+            member.member_id = ""
+            self.join(member, ("t0",), 9)
+        elif kind == "join" and member is not None:
+            old_version = 3 if member.instance_id is None else 5
+            self.join(member, ("t0", "t1") if arguments[1] else ("t0",), 9 if arguments[2] else old_version)
         elif kind == "sync" and member is not None:
-            group = bench.shard.groups.get(group_id)
-            ids = [] if group is None else list(group.members)
-            assignments = {each: f"{each} of {member.generation_id}".encode() for each in ids}
-            self.answers.append(bench.sync(member.member_id, member.generation_id, assignments, group_id=group_id))
+            self.sync(member)
         elif kind == "heartbeat" and member is not None:
             bench.heartbeat(member.member_id, member.generation_id, group_id=group_id)
         elif kind == "leave" and member is not None:

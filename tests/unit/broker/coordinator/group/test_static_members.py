@@ -122,6 +122,19 @@ async def test_restart_while_the_group_prepares_fences_the_parked_request() -> N
     assert now(again).generation_id == now(other).generation_id == 2
 
 
+async def test_restart_before_syncing_leaves_no_trace_of_the_old_id() -> None:
+    bench = await started()
+    answers = [bench.join(instance_id=f"i{number}", rebalance_ms=20_000) for number in range(2)]
+    bench.time.pass_ms(2 * DELAY_MS)
+    ids = [now(answer).member_id for answer in answers]
+    now(bench.sync(ids[0], 1, {ids[0]: b"a", ids[1]: b"b"}))
+    new_id = now(bench.join(instance_id="i1", rebalance_ms=20_000)).member_id
+    assert now(bench.sync(new_id, 1, instance_id="i1")).assignment == b"b"
+    for _ in range(6):
+        bench.time.pass_ms(5000)
+        assert [bench.heartbeat(each, 1) for each in (ids[0], new_id)] == [ErrorCode.NONE] * 2
+
+
 async def test_second_holder_of_an_instance_id_is_fenced() -> None:
     bench = await started()
     ids, generation_id = bench.stable(2, static=True)
