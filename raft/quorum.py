@@ -719,11 +719,10 @@ class Quorum:
         stale = (ErrorCode.FENCED_LEADER_EPOCH, ErrorCode.NOT_LEADER_OR_FOLLOWER)
         if epoch > self.epoch or error in stale:
             return self.maybe_transition(leader_id, epoch, endpoints)
-        if leader_id is not None and self.leader_id is None:
-            if leader_id == self.config.node_id or not endpoints:
-                return self.maybe_transition(leader_id, epoch, endpoints)
-            self.transition_to_follower(epoch, leader_id, endpoints)
-            return None if error == ErrorCode.NONE else True
+        if leader_id is not None and (self.leader_id is None or isinstance(self.state, Unattached)):
+            if not self.maybe_transition(leader_id, epoch, endpoints):
+                return False
+            return None if error == ErrorCode.NONE and isinstance(self.state, Follower) else True
         if error == ErrorCode.BROKER_NOT_AVAILABLE:
             return False
         if error == ErrorCode.INVALID_VOTER_KEY:

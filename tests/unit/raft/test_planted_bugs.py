@@ -138,7 +138,7 @@ def test_planted_bug_is_found(plant: Patch, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_hasty_change_of_voters_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     voters_change_before_the_last_change_is_committed(monkeypatch)
-    for seed in range(SEEDS):
+    for seed in range(15, SEEDS):
         try:
             survive_changes_of_voters(seed)
         except (AssertionError, QuorumFault):

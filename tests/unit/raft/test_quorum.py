@@ -851,6 +851,15 @@ def test_unattached_finds_the_leader_and_records_in_one_answer() -> None:
     assert machine.found(AppendAsFollower)
 
 
+def test_leader_known_by_id_is_followed_once_its_endpoint_is_known() -> None:
+    machine = Machine(election=ElectionState(5, 9))
+    machine.answer(FetchRequest, fetch_answer(9, 5, batch(0, 2, 5)))
+    assert isinstance(machine.state, Follower) and machine.found(AppendAsFollower)
+    machine = Machine(election=ElectionState(5, 9))
+    machine.answer(FetchRequest, fetch_answer(8, 5))
+    assert isinstance(machine.state, Unattached) and not machine.found(PersistElection)
+
+
 def test_answers_to_questions_of_another_state_are_ignored() -> None:
     machine = following(leader_id=2, epoch=5)
     old = next(e for e in machine.effects if isinstance(e, SendRequest) and isinstance(e.message, FetchRequest))
