@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -13,10 +14,11 @@ import pytest
 
 from tests.support.corpus import write_json_lines
 from tests.support.java_tools import VERSIONS, attempt, command, run
+from tests.support.kcat import kcat_command
 from tests.support.node import BarnabasNode
 
 versions = pytest.mark.parametrize("version", VERSIONS)
-# The main job on real input. The full size runs where the Java tools carry it; librdkafka's own suite does the rest.
+# The main job on real input.
 LINES = 300_000
 
 
@@ -25,32 +27,45 @@ def json_lines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_json_lines(tmp_path_factory.mktemp("corpus") / "lines.json", LINES)
 
 
+def test_json_lines_in_through_java_and_out_through_a_group_of_librdkafka(
+    node: BarnabasNode, unique: Callable[[str], str], json_lines: Path, tmp_path: Path
+) -> None:
+    topic, group, out = unique("t"), unique("g"), tmp_path / "out.json"
+    boot = ("--bootstrap-server", node.bootstrap)
+    run("4.3.1", "console-producer", *boot, "--topic", topic, stdin=json_lines)
+    # -e ends when the group's consumer has reached the ends of its partitions.
+    _pipe(kcat_command(node, "-G", group, "-X", "auto.offset.reset=earliest", "-u", "-e", topic), None, out)
+    assert out.read_bytes() == json_lines.read_bytes()
+    assert _described(node, "4.3.1", group, topic) == [group, topic, "0", str(LINES), str(LINES), "0"]
+
+
 @versions
-def test_json_lines_through_console_producer_and_a_consumer_group(
+def test_json_lines_in_through_librdkafka_and_out_through_a_group_of_java(
     node: BarnabasNode, unique: Callable[[str], str], json_lines: Path, tmp_path: Path, version: str
 ) -> None:
-    topic, group = unique("t"), unique("g")
-    boot = ("--bootstrap-server", node.bootstrap)
-    run(version, "topics", *boot, "--create", "--topic", topic, "--partitions", "1")
-    run(version, "console-producer", *boot, "--topic", topic, stdin=json_lines)
-    out = tmp_path / "out.json"
-    with out.open("wb") as sink:
-        subprocess.run(
-            command(
-                version,
-                "console-consumer",
-                *(*boot, "--topic", topic, "--group", group, "--from-beginning"),
-                *("--max-messages", str(LINES), "--timeout-ms", "60000"),
-            ),
-            stdout=sink,
-            stderr=subprocess.DEVNULL,
-            timeout=300,
-            check=True,
-        )
+    topic, group, out = unique("t"), unique("g"), tmp_path / "out.json"
+    _pipe(kcat_command(node, "-P", "-t", topic, "-z", "lz4"), json_lines, None)
+    consumer = command(
+        version,
+        "console-consumer",
+        *("--bootstrap-server", node.bootstrap, "--topic", topic, "--group", group, "--from-beginning"),
+        *("--max-messages", str(LINES), "--timeout-ms", "60000"),
+    )
+    _pipe(consumer, None, out)
     assert out.read_bytes() == json_lines.read_bytes()
-    described = run(version, "groups", *boot, "--describe", "--group", group)
-    (row,) = [line.split() for line in described.splitlines() if topic in line]
-    assert row[:6] == [group, topic, "0", str(LINES), str(LINES), "0"]
+    assert _described(node, version, group, topic) == [group, topic, "0", str(LINES), str(LINES), "0"]
+
+
+def _pipe(line: list[str], source: Path | None, sink: Path | None) -> None:
+    with (source or Path(os.devnull)).open("rb") as stdin, (sink or Path(os.devnull)).open("wb") as stdout:
+        subprocess.run(line, stdin=stdin, stdout=stdout, stderr=subprocess.DEVNULL, timeout=300, check=True)
+
+
+def _described(node: BarnabasNode, version: str, group: str, topic: str) -> list[str]:
+    """Group, topic, partition, committed offset, end offset and lag, as the consumer groups' tool tells them."""
+    text = run(version, "groups", "--bootstrap-server", node.bootstrap, "--describe", "--group", group)
+    (row,) = [line.split() for line in text.splitlines() if topic in line]
+    return row[:6]
 
 
 @versions

@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from collections.abc import Callable
 
 import pytest
 
-from tests.support.needs import needs
+from tests.support.kcat import kcat
 from tests.support.node import BarnabasNode
-
-DEADLINE_S = 60
-
-
-def kcat(node: BarnabasNode, *arguments: str, stdin: bytes = b"") -> str:
-    needs(shutil.which("kcat") is not None, "kcat is not installed (Debian package kcat)")
-    done = subprocess.run(
-        ["kcat", "-b", node.bootstrap, *arguments], input=stdin, capture_output=True, timeout=DEADLINE_S, check=False
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode()
 
 
 def test_metadata_names_the_node_and_its_topics(node: BarnabasNode, unique: Callable[[str], str]) -> None:
