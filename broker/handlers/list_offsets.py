@@ -138,7 +138,7 @@ async def _search_all(
         except ApiError as error:
             search.answer.error_code = _code(error.code, context.api_version)
         except StorageError as error:
-            context.node.replicas.storage_failed(error)
+            search.replica.storage_failed(error)
             search.answer.error_code = ErrorCode.KAFKA_STORAGE_ERROR
         except Exception:
             log.exception("no offset of %s for %d", search.replica.topic_partition, search.asked.timestamp)

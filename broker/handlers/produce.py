@@ -25,8 +25,9 @@ from broker.handlers.leaders import Leaders
 from broker.replication.delayed import DelayedProduce, OffsetQueue, Settle
 from broker.replication.replica import ACKS_ALL, Replica
 from broker.server.connection import CloseConnection
-from protocol.errors import ApiError, ErrorCode, StorageError
+from protocol.errors import ApiError, ErrorCode
 from protocol.messages.produce import ProduceRequest, ProduceResponse
+from storage.log import AppendInfo
 from storage.validation import (
     RecordValidationError,
     ValidatedAppend,
@@ -81,7 +82,7 @@ def handle(request: ProduceRequest, context: RequestContext) -> HandlerResult:
 
 async def _handle_slowly(
     request: ProduceRequest, context: RequestContext, response: ProduceResponse, appends: list[_Append]
-) -> ProduceResponse | asyncio.Future[ProduceResponse] | None:
+) -> ProduceResponse | asyncio.Future[Any] | None:
     """Prepares what is not prepared yet, off the loop, and then goes on as always."""
     now_ms = context.node.clock.wall_ms()
     allow_zstd = context.api_version >= ZSTD_VERSION
@@ -173,13 +174,44 @@ def _prepare_fully(append: _Append, now_ms: int, allow_zstd: bool) -> None:
 
 def _append_all(
     acks: int, timeout_ms: int, context: RequestContext, response: ProduceResponse, appends: list[_Append], now_ms: int
-) -> ProduceResponse | asyncio.Future[ProduceResponse] | None:
-    waiting: list[_Append] = []
+) -> ProduceResponse | asyncio.Future[Any] | None:
+    queued: list[tuple[_Append, asyncio.Future[AppendInfo]]] = []
     for append in appends:
         if append.batch is not None:
-            _append(append, append.batch, acks, now_ms)
-            if append.wait_queue is not None:
-                waiting.append(append)
+            future = _append(append, append.batch, acks, now_ms)
+            if future is not None:
+                queued.append((append, future))
+    if queued:
+        return asyncio.get_running_loop().create_task(
+            _finish_queued(acks, timeout_ms, context, response, appends, queued)
+        )
+    return _answer(acks, timeout_ms, context, response, appends)
+
+
+async def _finish_queued(
+    acks: int,
+    timeout_ms: int,
+    context: RequestContext,
+    response: ProduceResponse,
+    appends: list[_Append],
+    queued: list[tuple[_Append, asyncio.Future[AppendInfo]]],
+) -> ProduceResponse | None:
+    """Where a directory is slow: every batch has its place in the order, and is written by and by."""
+    for append, future in queued:
+        try:
+            _appended(append, await future, acks)
+        except ApiError as error:
+            _refuse(append.response, error)
+        except Exception:
+            append.response.error_code = ErrorCode.KAFKA_STORAGE_ERROR
+    answer = _answer(acks, timeout_ms, context, response, appends)
+    return await answer if isinstance(answer, asyncio.Future) else answer
+
+
+def _answer(
+    acks: int, timeout_ms: int, context: RequestContext, response: ProduceResponse, appends: list[_Append]
+) -> ProduceResponse | asyncio.Future[Any] | None:
+    waiting = [append for append in appends if append.wait_queue is not None]
     if acks == 0:
         _check_unanswered(response, context)
         return None
@@ -192,16 +224,25 @@ def _append_all(
     return then(delayed.future, lambda _: _finished(response, context))
 
 
-def _append(append: _Append, batch: ValidatedAppend, acks: int, now_ms: int) -> None:
-    replica, response = append.replica, append.response
+def _append(append: _Append, batch: ValidatedAppend, acks: int, now_ms: int) -> asyncio.Future[AppendInfo] | None:
+    """A future where the append is put off."""
     try:
-        info = replica.append(batch, acks, now_ms)
+        info = append.replica.append_in_turn(batch, acks, now_ms)
     except ApiError as error:
-        _refuse(response, error)
-        return
-    except StorageError:
-        response.error_code = ErrorCode.KAFKA_STORAGE_ERROR
-        return
+        _refuse(append.response, error)
+        return None
+    except Exception:
+        # The disk failed, or the state of the log is in doubt: it is offline by now, and the reason has been logged.
+        append.response.error_code = ErrorCode.KAFKA_STORAGE_ERROR
+        return None
+    if isinstance(info, asyncio.Future):
+        return info
+    _appended(append, info, acks)
+    return None
+
+
+def _appended(append: _Append, info: AppendInfo, acks: int) -> None:
+    replica, response = append.replica, append.response
     response.base_offset = info.first_offset
     response.log_append_time_ms = info.log_append_time
     response.log_start_offset = info.log_start_offset

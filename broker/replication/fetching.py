@@ -108,7 +108,7 @@ def read_all(
             data, size = failed(asked, error.code), 0
             result.is_urgent = result.is_urgent or error.code not in NOT_URGENT
         except StorageError as error:
-            manager.storage_failed(error)
+            replica.storage_failed(error)
             data, size = failed(asked, ErrorCode.KAFKA_STORAGE_ERROR), 0
             result.is_urgent = True
         except BlockingIOError:

@@ -7,7 +7,6 @@ takes its time holds up nobody else: its lane is its own. A failed sync is never
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from broker.environment import Clock, Executor
@@ -17,14 +16,11 @@ from storage.flushing import FlushJob
 if TYPE_CHECKING:
     from broker.replication.replica import Replica
 
-Failed = Callable[[StorageError], None]
-
 
 class Flusher:
-    def __init__(self, executor: Executor, clock: Clock, failed: Failed) -> None:
+    def __init__(self, executor: Executor, clock: Clock) -> None:
         self._executor = executor
         self._clock = clock
-        self._failed = failed
         self._again: set[Replica] = set()
         """Replicas to be flushed once more when the flush under way is done."""
         self.flushes = 0
@@ -33,6 +29,9 @@ class Flusher:
         """Syncs everything below `up_to`, or the log's end; `has_synced` tells the replica."""
         log = replica.log
         if log.failure is not None or replica.is_stopped:
+            return
+        if replica.is_writing:
+            replica.when_idle(lambda: self.request(replica, up_to))
             return
         if log.is_flushing:
             self._again.add(replica)
@@ -54,9 +53,12 @@ class Flusher:
         if error is not None:
             if not isinstance(error, StorageError):
                 error = StorageError(log.log_dir, f"syncing {log.topic_partition}: {error!r}")
-            self._failed(error)
+            replica.storage_failed(error)
             return
-        log.flush_done(job, self._clock.wall_ms())
+        replica.when_idle(lambda: self._take_back(replica, job, is_wanted))
+
+    def _take_back(self, replica: Replica, job: FlushJob, is_wanted: bool) -> None:
+        replica.log.flush_done(job, self._clock.wall_ms())
         if not replica.is_stopped:
             replica.has_synced()
             if is_wanted:

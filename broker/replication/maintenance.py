@@ -16,7 +16,7 @@ from broker.periodic import PeriodicJobs
 from broker.replication.replica import Replica
 from broker.replication.replica_manager import ReplicaManager
 from config.node_config import NodeConfig
-from protocol.errors import StorageError
+from protocol.errors import ApiError, StorageError
 from protocol.ids import TopicPartition
 from storage.log import Log
 from storage.log_config import UNLIMITED
@@ -55,7 +55,7 @@ class Maintenance:
         jobs.start("expiry of producers", interval_ms / 1000, self.expire_producers)
 
     async def checkpoint_high_watermarks(self) -> None:
-        """One file a directory; not written if it would say the same. Also the last thing before the logs are closed."""
+        """One file a directory; not written if it would say the same. Also for when the logs are closed."""
         marks: dict[str, dict[TopicPartition, int]] = {directory.path: {} for directory in self._directories.online}
         for replica in self._manager:
             of_directory = marks.get(replica.log.log_dir)
@@ -94,9 +94,8 @@ class Maintenance:
 
     async def expire_producers(self) -> None:
         for _, replicas in self._by_directory():
-            now_ms = self._clock.wall_ms()
             for replica in replicas:
-                replica.log.producer_state.remove_expired(now_ms)
+                self._on_log(replica, lambda log: log.producer_state.remove_expired(self._clock.wall_ms()))
             await asyncio.sleep(0)
 
     async def remove_files(self) -> None:
@@ -118,12 +117,15 @@ class Maintenance:
                 yield path, [each for each in replicas[start : start + SLICE] if not each.is_stopped]
 
     def _on_log(self, replica: Replica, work: Callable[[Log], object]) -> None:
-        if replica.is_stopped:
-            return
-        try:
-            work(replica.log)
-        except StorageError as error:
-            self._manager.storage_failed(error)
+        def do() -> None:
+            if replica.is_stopped:
+                return
+            try:
+                work(replica.log)
+            except StorageError as error:
+                replica.storage_failed(error)
+
+        replica.when_idle(do)
 
 
 def _with_old_segments(replicas: list[Replica], now_ms: int) -> list[Replica]:
@@ -132,6 +134,6 @@ def _with_old_segments(replicas: list[Replica], now_ms: int) -> list[Replica]:
         try:
             if replica.log.has_old_segments(now_ms):
                 old.append(replica)
-        except OSError:
+        except (OSError, ApiError, StorageError):
             continue  # The log was closed or deleted meanwhile, or the loop will meet the same.
     return old

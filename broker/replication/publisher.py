@@ -83,7 +83,7 @@ class ReplicaPublisher:
         self._layers = layers
         self._settings.clear()
         for replica in self._manager:
-            replica.configure(self._settings_of(replica.topic_partition.topic))
+            self._configure_replica(replica)
 
     def log_config(self, topic: str) -> LogConfig:
         """For opening the logs at start, as far as the metadata is known by then."""
@@ -153,11 +153,17 @@ class ReplicaPublisher:
             for partition in image.partitions if image is not None else ():
                 replica = self._manager.find(topic, partition)
                 if replica is not None:
-                    replica.configure(self._settings_of(topic))
+                    self._configure_replica(replica)
+
+    def _configure_replica(self, replica: Replica) -> None:
+        replica.when_idle(lambda: replica.configure(self._settings_of(replica.topic_partition.topic)))
 
     # Roles.
 
     def _set_role(self, replica: Replica, registration: PartitionRegistration) -> None:
+        replica.when_idle(lambda: self._set_role_now(replica, registration))
+
+    def _set_role_now(self, replica: Replica, registration: PartitionRegistration) -> None:
         if registration.leader == self._node_id:
             replica.become_leader(registration, self._clock.monotonic())
         else:

@@ -11,12 +11,14 @@ All appends that came while one sync ran are covered by the next. Counterpart: P
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from broker.metadata.partitions import PartitionRegistration
 from broker.replication.delayed import DelayedFetch, OffsetQueue
 from broker.replication.partition import Partition
+from broker.replication.slow_writes import SLOW_WRITE_S, WriteQueue
 from broker.replication.topic_settings import TopicSettings
 from protocol.errors import ApiError, ErrorCode, StorageError
 from protocol.ids import OffsetAndEpoch, TopicPartition, Uuid
@@ -47,6 +49,7 @@ class Replica:
         "sync_waiters",
         "topic_id",
         "topic_partition",
+        "writes",
     )
 
     def __init__(self, manager: ReplicaManager, state: Partition, partition_log: Log, settings: TopicSettings) -> None:
@@ -64,6 +67,19 @@ class Replica:
         self.is_stopped = False
         """Offline or deleted: nothing may be started any more."""
         self._active_segment = partition_log.active
+        self.writes: WriteQueue | None = None
+        """There while the directory is slow."""
+
+    def when_idle(self, work: Callable[[], None]) -> None:
+        """Does what changes the log: now, unless a slow write has the log."""
+        if self.writes is None:
+            work()
+        else:
+            self.writes.when_idle(work)
+
+    @property
+    def is_writing(self) -> bool:
+        return self.writes is not None and self.writes.is_writing
 
     def configure(self, settings: TopicSettings) -> None:
         was_synced = self.settings.is_synced
@@ -116,28 +132,57 @@ class Replica:
         if leader_only and not self.state.is_leader:
             raise ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
 
+    def storage_failed(self, failure: StorageError) -> None:
+        """What went wrong with this log concerns its directory, unless the log was just taken away."""
+        if not self.is_stopped:
+            self._manager.storage_failed(failure)
+
     # Appending.
 
     def append(
         self, batch: ValidatedAppend, required_acks: int, now_ms: int, origin: AppendOrigin = AppendOrigin.CLIENT
     ) -> AppendInfo:
         """Appends as leader. ApiError or StorageError: then nothing was appended."""
-        state = self.state
-        if not state.is_leader:
-            raise ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
-        if required_acks == ACKS_ALL:
-            state.check_enough_in_sync()
-        info = self.write(batch, state.leader_epoch, now_ms, origin)
+        self.check_append(required_acks)
+        assert not self.is_writing, "who appends to a slow directory queues"
+        clock = self._manager.clock
+        before_s = clock.monotonic()
+        info = self._write(batch, now_ms, origin)
+        now_s = clock.monotonic()
+        if now_s - before_s > SLOW_WRITE_S:
+            self._manager.slow_directories.took(self.log.log_dir, now_s, now_s - before_s)
         if not info.is_duplicate:
             self.has_grown()
         return info
 
-    def write(self, batch: ValidatedAppend, leader_epoch: int, now_ms: int, origin: AppendOrigin) -> AppendInfo:
+    def check_append(self, required_acks: int) -> None:
+        state = self.state
+        if not state.is_leader or self.is_stopped:
+            raise ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        if required_acks == ACKS_ALL:
+            state.check_enough_in_sync()
+
+    def append_in_turn(
+        self, batch: ValidatedAppend, required_acks: int, now_ms: int
+    ) -> AppendInfo | asyncio.Future[AppendInfo]:
+        """As `append`; a future where the directory is slow, or has been and has not worked off its queue."""
+        manager = self._manager
+        if self.writes is None:
+            if not manager.slow_directories or not manager.is_slow(self.log.log_dir):
+                return self.append(batch, required_acks, now_ms)
+            self.writes = WriteQueue(self, manager)
+        elif self.writes.is_idle and not manager.is_slow(self.log.log_dir):
+            self.writes = None
+            return self.append(batch, required_acks, now_ms)
+        self.check_append(required_acks)
+        return self.writes.append(batch, required_acks, now_ms)
+
+    def _write(self, batch: ValidatedAppend, now_ms: int, origin: AppendOrigin) -> AppendInfo:
         try:
-            return self.log.append(batch, leader_epoch=leader_epoch, now_ms=now_ms, origin=origin)
+            return self.log.append(batch, leader_epoch=self.state.leader_epoch, now_ms=now_ms, origin=origin)
         except (ApiError, StorageError) as error:
             if isinstance(error, StorageError):
-                self._manager.storage_failed(error)
+                self.storage_failed(error)
             raise
         except Exception as error:
             # What the log holds is no longer what its state says: it must not be served.
@@ -172,8 +217,8 @@ class Replica:
 
     def advance_high_watermark(self) -> None:
         state, manager = self.state, self._manager
-        if not state.is_leader:
-            return
+        if not state.is_leader or self.is_writing:
+            return  # A write under way tells when it is done.
         now_s = manager.clock.monotonic() if state.followers else 0.0
         target = state.next_high_watermark(self.own_end_offset, now_s, manager.lag_max_s, manager.is_eligible)
         if target is None or not self.log.advance_high_watermark(target):

@@ -25,6 +25,7 @@ from broker.replication.fetching import FetchParams, FetchResult
 from broker.replication.flusher import Flusher
 from broker.replication.partition import FollowerState
 from broker.replication.replica import Replica
+from broker.replication.slow_writes import SlowDirectories
 from protocol.errors import ApiError, ErrorCode, StorageError
 from protocol.ids import TopicPartition, Uuid
 from storage.directory import DirectoryError, LogDirectories, LogDirectory
@@ -55,7 +56,8 @@ class ReplicaManager:
         self._image = image
         self.directories = directories
         self.clock = clock
-        self._executor = executor
+        self.executor = executor
+        self.slow_directories = SlowDirectories()
         self.lag_max_s = lag_max_s
         self._on_directory_failed = on_directory_failed
         self._on_fatal = on_fatal
@@ -64,7 +66,7 @@ class ReplicaManager:
         self._by_id: dict[tuple[Uuid, int], Replica] = {}
         self._offline: dict[tuple[str, int], Uuid] = {}
         """Partitions whose log directory has failed, with their topics' ids."""
-        self._flusher = Flusher(executor, clock, self.storage_failed)
+        self._flusher = Flusher(executor, clock)
         self._with_news: dict[Replica, None] = {}
         self._ready: deque[DelayedFetch] = deque()
         self._wake_scheduled = False
@@ -185,7 +187,7 @@ class ReplicaManager:
         return result.size >= params.min_bytes or result.is_urgent or params.max_wait_ms <= 0 or not result.probes
 
     async def _fetch_cold(self, params: FetchParams, partitions: list[FetchPartition], result: FetchResult) -> Answers:
-        lane = self._executor.lane(f"{result.cold[0].log.log_dir}:read", READ_THREADS)
+        lane = self.executor.lane(f"{result.cold[0].log.log_dir}:read", READ_THREADS)
         for _ in range(WARM_UPS_MAX):
             await lane.run(fetching.warm_up, result.cold)
             result = fetching.read_all(self, params, partitions, is_first_read=False)
@@ -291,6 +293,10 @@ class ReplicaManager:
 
     # Disks.
 
+    def is_slow(self, log_dir: str) -> bool:
+        """Whether appends there are to be left to the directory's own thread."""
+        return self.slow_directories.is_slow(log_dir, self.clock.monotonic())
+
     def run_in_order(self, log_dir: str, job: Callable[[], None]) -> asyncio.Future[None]:
         """Runs the job on the directory's lane; a failure is one of the directory, and not told by the future."""
         finished: asyncio.Future[None] = self._loop.create_future()
@@ -304,7 +310,7 @@ class ReplicaManager:
             if not finished.done():
                 finished.set_result(None)
 
-        self._executor.lane(log_dir).run(job).add_done_callback(done)
+        self.executor.lane(log_dir).run(job).add_done_callback(done)
         return finished
 
     def request_flush(self, replica: Replica) -> None:

@@ -1,0 +1,173 @@
+"""Appends to a log directory whose writes are slow: on the directory's own thread, in order, a few at a time.
+
+Normally an append costs some microseconds in the page cache, and a hop to a thread would cost more. But beside a
+sync, or on a disk that hangs, the same write takes milliseconds, and everything else on the loop with it.
+`SlowDirectories` notices that, and from then on, for a while, the replicas there append through a `WriteQueue`.
+
+While a write is under way, the log belongs to that thread: whatever else changes it on the loop waits for the end of
+the write (`when_idle`). Reads go on as always. Counterpart: none; Kafka's request threads wait for the disk one by
+one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from protocol.errors import ApiError, ErrorCode, StorageError
+from storage.log import AppendInfo
+from storage.validation import AppendOrigin, ValidatedAppend
+
+if TYPE_CHECKING:
+    from broker.replication.replica import Replica
+    from broker.replication.replica_manager import ReplicaManager
+
+SLOW_WRITE_S: Final = 0.02
+SLOW_WITHIN_S: Final = 10.0
+"""Two slow writes within this time make a slow directory: one alone may be the scheduler's doing."""
+SLOW_FOR_S: Final = 30.0
+WRITES_AT_ONCE: Final = 64
+
+
+class SlowDirectories:
+    def __init__(self) -> None:
+        self._last_slow_s: dict[str, float] = {}
+        self._slow_until_s: dict[str, float] = {}
+
+    def took(self, log_dir: str, now_s: float, write_s: float) -> None:
+        """A write to the directory, just over, took so long; to be told of those above SLOW_WRITE_S only."""
+        if now_s - self._last_slow_s.get(log_dir, float("-inf")) <= SLOW_WITHIN_S:
+            self._slow_until_s[log_dir] = now_s + SLOW_FOR_S
+        self._last_slow_s[log_dir] = now_s
+
+    def __bool__(self) -> bool:
+        return bool(self._slow_until_s)
+
+    def is_slow(self, log_dir: str, now_s: float) -> bool:
+        until_s = self._slow_until_s.get(log_dir)
+        if until_s is None:
+            return False
+        if now_s < until_s:
+            return True
+        del self._slow_until_s[log_dir]
+        return False
+
+
+class _Write:
+    __slots__ = ("acks", "batch", "error", "future", "info", "now_ms")
+
+    def __init__(self, batch: ValidatedAppend, acks: int, now_ms: int, future: asyncio.Future[AppendInfo]) -> None:
+        self.batch = batch
+        self.acks = acks
+        self.now_ms = now_ms
+        self.future = future
+        self.info: AppendInfo | None = None
+        self.error: Exception | None = None
+
+
+class WriteQueue:
+    """Of one replica."""
+
+    __slots__ = ("_deferred", "_manager", "_pending", "_replica", "is_writing")
+
+    def __init__(self, replica: Replica, manager: ReplicaManager) -> None:
+        self._replica = replica
+        self._manager = manager
+        self._pending: deque[_Write] = deque()
+        self._deferred: list[Callable[[], None]] = []
+        self.is_writing = False
+
+    def append(self, batch: ValidatedAppend, acks: int, now_ms: int) -> asyncio.Future[AppendInfo]:
+        """The batch's place in the order is taken now; the future tells of the append as `Replica.append` does."""
+        future: asyncio.Future[AppendInfo] = asyncio.get_running_loop().create_future()
+        self._pending.append(_Write(batch, acks, now_ms, future))
+        if not self.is_writing:
+            self._start()
+        return future
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.is_writing and not self._pending
+
+    def when_idle(self, work: Callable[[], None]) -> None:
+        """Runs the work as soon as no write is under way, before the next one begins."""
+        if self.is_writing:
+            self._deferred.append(work)
+        else:
+            work()
+
+    def _start(self) -> None:
+        writes = self._accepted()
+        if not writes:
+            return
+        self.is_writing = True
+        leader_epoch = self._replica.state.leader_epoch
+        lane = self._manager.executor.lane(self._replica.log.log_dir)
+        lane.run(self._write, writes, leader_epoch).add_done_callback(lambda future: self._written(writes, future))
+
+    def _accepted(self) -> list[_Write]:
+        """The next writes, as far as the replica's state, as it is by now, allows them."""
+        writes: list[_Write] = []
+        while self._pending and len(writes) < WRITES_AT_ONCE:
+            write = self._pending.popleft()
+            try:
+                self._replica.check_append(write.acks)
+            except ApiError as error:
+                _fail(write, error)
+                continue
+            writes.append(write)
+        return writes
+
+    def _write(self, writes: list[_Write], leader_epoch: int) -> None:
+        """On the directory's thread."""
+        log = self._replica.log
+        for write in writes:
+            try:
+                write.info = log.append(
+                    write.batch, leader_epoch=leader_epoch, now_ms=write.now_ms, origin=AppendOrigin.CLIENT
+                )
+            except Exception as error:
+                write.error = error
+
+    def _written(self, writes: list[_Write], future: asyncio.Future[None]) -> None:
+        self.is_writing = False
+        replica = self._replica
+        if future.cancelled():
+            for write in (*writes, *self._pending):
+                _fail(write, ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER))
+            return
+        has_grown = False
+        for write in writes:
+            if write.error is None:
+                assert write.info is not None
+                has_grown = has_grown or not write.info.is_duplicate
+                if not write.future.done():
+                    write.future.set_result(write.info)
+                continue
+            if isinstance(write.error, StorageError):
+                replica.storage_failed(write.error)
+            elif not isinstance(write.error, ApiError):
+                self._manager.replica_failed(replica, write.error)
+            _fail(write, write.error)
+        deferred, self._deferred = self._deferred, []
+        for work in deferred:
+            work()
+        if replica.is_stopped:
+            for write in self._pending:
+                _fail(write, ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER))
+            self._pending.clear()
+            return
+        # Also for what a follower's fetch would have moved meanwhile.
+        if has_grown:
+            replica.has_grown()
+        else:
+            replica.advance_high_watermark()
+        if self._pending:
+            self._start()
+
+
+def _fail(write: _Write, error: Exception) -> None:
+    if not write.future.done():
+        write.future.set_exception(error)
