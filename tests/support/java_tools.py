@@ -33,6 +33,7 @@ _CLASSES = {
         "verifiable-producer": "org.apache.kafka.tools.VerifiableProducer",
         "verifiable-consumer": "org.apache.kafka.tools.VerifiableConsumer",
         "dump-log": "org.apache.kafka.tools.DumpLogSegments",
+        "metadata-quorum": "org.apache.kafka.tools.MetadataQuorumCommand",
         "api-versions": "org.apache.kafka.tools.BrokerApiVersionsCommand",
     },
 }
