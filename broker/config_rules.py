@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from broker.controller.view import EffectiveConfig
 from broker.metadata.image import ConfigResource, ResourceType
 from config.definition import ConfigError, ConfigKey, Type, format_value
-from config.dynamic import DYNAMIC_ONLY_BROKER_KEYS, ConfigLayers
+from config.dynamic import DYNAMIC_ONLY_BROKER_KEYS, TOPIC_SYNONYMS, ConfigLayers, ConfigSource
 from config.keys import BROKER_KEYS, GROUP_KEYS, TOPIC_KEYS
 from config.node_config import NodeConfig
 from protocol.errors import ApiError, ErrorCode
@@ -55,10 +55,21 @@ class ConfigRulesOfNode:
     def effective_topic_config(
         self, topic: Mapping[str, str], broker: Mapping[str, str], cluster: Mapping[str, str]
     ) -> list[EffectiveConfig]:
-        return [
-            EffectiveConfig(entry.key.name, entry.value, entry.source, entry.key.is_sensitive)
-            for entry in self._layers_with(cluster, broker).describe_topic(topic)
-        ]
+        """Here, other than in DescribeConfigs, whatever synonym was set counts as the source."""
+        layers = (
+            (broker, ConfigSource.DYNAMIC_BROKER),
+            (cluster, ConfigSource.DYNAMIC_DEFAULT_BROKER),
+            (self._layers.static.original, ConfigSource.STATIC_BROKER),
+        )
+        configs = []
+        for entry in self._layers_with(cluster, broker).describe_topic(topic):
+            name, source = entry.key.name, ConfigSource.DYNAMIC_TOPIC
+            if name not in topic:
+                names = [synonym.name for synonym in TOPIC_SYNONYMS.get(name, ())]
+                found = (source for layer, source in layers if any(each in layer for each in names))
+                source = next(found, ConfigSource.DEFAULT)
+            configs.append(EffectiveConfig(name, entry.value, source, entry.key.is_sensitive))
+        return configs
 
     def _layers_with(self, cluster: Mapping[str, str], broker: Mapping[str, str]) -> ConfigLayers:
         # Asked once a partition, changed once a month: the last answer stays.

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 
+from broker.controller.topic_names import topic_name_problem
 from broker.controller.view import (
     MIN_INSYNC_REPLICAS,
     NO_ERROR,
@@ -147,6 +148,12 @@ def _check_resource(resource: ConfigResource, count: int) -> None:
         raise ApiError(ErrorCode.UNSUPPORTED_VERSION, f"The resource type {resource.type} is unknown.")
     if count > 1:
         raise ApiError(ErrorCode.INVALID_REQUEST, "The request names this resource more than once.")
+    if resource.type == ResourceType.TOPIC:
+        if not resource.name:
+            raise ApiError(ErrorCode.INVALID_REQUEST, "There is no default of all topics to be set.")
+        problem = topic_name_problem(resource.name)
+        if problem is not None:
+            raise ApiError(ErrorCode.INVALID_TOPIC_EXCEPTION, problem)
     if resource.type == ResourceType.BROKER_LOGGER:
         raise ApiError(ErrorCode.INVALID_REQUEST, "Log levels belong to a broker, which keeps them to itself.")
 
@@ -191,7 +198,13 @@ def _validate(
     for key, value in new_values.items():
         _check_value(view, resource, key, value)
     config = {key: value for key, value in {**current, **new_values}.items() if value is not None}
-    view.rules.validate(resource, config, current)
+    try:
+        view.rules.validate(resource, config, current)
+    except ApiError as error:
+        if resource.type == ResourceType.BROKER and error.code == ErrorCode.INVALID_CONFIG:
+            # Kafka's brokers answer so for keys of their own, and clients have learnt it (KAFKA-13609).
+            raise ApiError(ErrorCode.INVALID_REQUEST, error.message) from None
+        raise
 
 
 def _check_value(view: View, resource: ConfigResource, key: str, value: str | None) -> None:

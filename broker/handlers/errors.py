@@ -202,8 +202,7 @@ def _delete_groups(request: Any, cls: Any, version: int, code: int, message: str
 
 def _create_topics(request: Any, cls: Any, version: int, code: int, message: str | None) -> Message:
     topics = [
-        cls.CreatableTopicResult(name=topic.name, error_code=code, error_message=message, configs=None)
-        for topic in request.topics
+        cls.CreatableTopicResult(name=topic.name, error_code=code, error_message=message) for topic in request.topics
     ]
     return _made(cls(topics=topics))
 
