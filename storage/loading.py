@@ -103,6 +103,8 @@ class LogLoader:
         self._leader_epochs.truncate_from_end(log_end_offset)
         self._leader_epochs.truncate_from_start(log_start_offset)
         self._load_producers(segments, log_start_offset, log_end_offset)
+        # Thousands of logs may be loaded that nobody will use.
+        segments[-1].close_file()
         return LoadedLog(segments, log_start_offset, log_end_offset, recovery_point, self._truncated_bytes)
 
     # files

@@ -90,7 +90,6 @@ class SegmentScan:
         self._time_index.maybe_append(self._max_timestamp, self._offset_of_max_timestamp)
         segment.aborted = self._aborted
         segment.set_indexes(self._offset_index, self._time_index, self._max_timestamp, self._offset_of_max_timestamp)
-        segment.bytes_since_index_entry = position - self._last_indexed
         self._producer_state.map_end_offset = self._next_offset
         return self._next_offset
 

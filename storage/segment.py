@@ -159,6 +159,10 @@ class Segment:
         offset_index, time_index = self._offset_index, self._time_index
         return (len(offset_index) * 8 if offset_index else 0) + (len(time_index) * 12 if time_index else 0)
 
+    def close_file(self) -> None:
+        """Give back the descriptor, to be opened again at the next use."""
+        self._file = None
+
     def release(self) -> None:
         """Give back the descriptor and the memory of a sealed segment; readers keep what they hold."""
         if not self.is_active:
@@ -166,8 +170,13 @@ class Segment:
             self.positions = {}
 
     def create(self) -> None:
-        """Make the .log. FileExistsError if there is one."""
+        """Make the .log, and empty indexes: Kafka, after a crash of ours, would take their absence for a loss.
+
+        FileExistsError if there is a .log.
+        """
         self._file = self._files.open(self._prefix + LOG, exclusive=True)
+        self._files.write_bytes(self._prefix + INDEX, b"")
+        self._files.write_bytes(self._prefix + TIME_INDEX, b"")
         self._offset_index = OffsetIndex(self.base_offset)
         self._time_index = TimeIndex(self.base_offset)
         self.max_timestamp = NO_TIMESTAMP
@@ -232,7 +241,6 @@ class Segment:
             logger.error("the indexes of %s end early: %s", self._prefix, e)
         time_index.maybe_append(max_timestamp, offset_of_max)
         self.set_indexes(offset_index, time_index, max_timestamp, offset_of_max)
-        self.bytes_since_index_entry = self.size - last_entry
         return offset_index, time_index
 
     def set_indexes(
@@ -291,10 +299,8 @@ class Segment:
     def prepare(self) -> None:
         """Open what appending needs; may wait for the disk the first time."""
         self.file()
+        _ = self.offset_index
         self.max_timestamp_and_offset()
-        if not self.bytes_since_index_entry:
-            index = self.offset_index
-            self.bytes_since_index_entry = self.size - (index.positions[-1] if index.positions else 0)
 
     def append(self, append: ValidatedAppend) -> None:
         """Write behind the end. An OSError leaves no trace in memory; the caller cuts back the file with `cut_back`."""
@@ -342,7 +348,7 @@ class Segment:
             self.size = place.position
             self.file().truncate(place.position)
         self.set_indexes(offset_index, time_index, *self._largest_timestamp_from(offset_index, time_index))
-        self.bytes_since_index_entry = self.size - (offset_index.positions[-1] if offset_index.positions else 0)
+        self.bytes_since_index_entry = 0
         if self.size == 0:
             self.created_ms = now_ms
             self._rolling_timestamp = None

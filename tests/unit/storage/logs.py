@@ -72,11 +72,13 @@ def append(
     return log.append(prepared, leader_epoch=leader_epoch, now_ms=now_ms, origin=origin, **options)
 
 
-def append_marker(log: Log, producer_id: int, *, commit: bool, producer_epoch: int = 0) -> AppendInfo:
+def append_marker(
+    log: Log, producer_id: int, *, commit: bool, producer_epoch: int = 0, leader_epoch: int = 0
+) -> AppendInfo:
     data = build_end_transaction_marker(
         EndTransactionMarker(commit, 0), timestamp=NOW, producer_id=producer_id, producer_epoch=producer_epoch
     )
-    return append(log, data, origin=AppendOrigin.COORDINATOR, transaction_version=1)
+    return append(log, data, leader_epoch=leader_epoch, origin=AppendOrigin.COORDINATOR, transaction_version=1)
 
 
 def stored(log: Log) -> list[RecordBatch]:

@@ -317,8 +317,10 @@ class TestRoll:
             f"{prefix}.index",
             f"{prefix}.log",
             f"{prefix}.timeindex",
+            "00000000000000000001.index",
             "00000000000000000001.log",
             "00000000000000000001.snapshot",
+            "00000000000000000001.timeindex",
         ]
 
     def test_what_is_in_the_way_is_removed(self) -> None:
