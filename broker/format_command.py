@@ -79,7 +79,7 @@ def format_new_directories(config: NodeConfig, environment: Environment, cluster
 
 
 def _is_new(files: Files, directory: str) -> bool:
-    if not os.path.lexists(directory):
+    if not (files.exists(directory) or os.path.lexists(directory)):
         return True
     names = {name for name in files.list_dir(directory) if not name.endswith(".tmp")}
     if METADATA_DIRECTORY in names:

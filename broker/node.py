@@ -287,10 +287,11 @@ class Node:
         """Down in order; also a node that came up only half way."""
         if self._is_started and self._fault is None and self._config.controlled_shutdown_enable:
             await self.lifecycle.controlled_shutdown(self._config.controller_socket_timeout_ms / 1000)
+        if hasattr(self, "server"):
+            await asyncio.gather(self.server.stop(STOP_GRACE_S), self.controller_server.stop(STOP_GRACE_S))
         for _, bound in self._sockets:
             bound.close()
         if hasattr(self, "server"):
-            await asyncio.gather(self.server.stop(STOP_GRACE_S), self.controller_server.stop(STOP_GRACE_S))
             await self.lifecycle.close()
             await self._jobs.stop()
             self.groups.shutdown()

@@ -5,6 +5,7 @@ BARNABAS_KILLS sets how often (a handful by default; `make test-crash` asks for 
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import time
@@ -20,6 +21,8 @@ from tests.support.workload import RecordedLoad, assert_nothing_lost_or_duplicat
 KILLS = int(os.environ.get("BARNABAS_KILLS", "5"))
 SEED = int(os.environ.get("BARNABAS_SEED", "1"))
 PARTITIONS = 3
+
+logger = logging.getLogger(__name__)
 
 
 def test_acknowledged_records_survive_kills(tmp_path: Path) -> None:
@@ -41,6 +44,8 @@ def test_acknowledged_records_survive_kills(tmp_path: Path) -> None:
             node.start()
         load.finish(120)
         places = read_values(node.bootstrap, "kills", PARTITIONS)
+        in_doubt = load.next_value - len(load.acknowledged)
+        logger.info("%d kills: %d acknowledged, %d in doubt", KILLS, len(load.acknowledged), in_doubt)
         assert len(load.acknowledged) > KILLS * 10
         assert_nothing_lost_or_duplicated(load, places)
         committed = committer.committed([TopicPartition("kills", 0)], timeout=60)
