@@ -30,11 +30,11 @@ def handle(request: OffsetCommitRequest, context: RequestContext) -> Answer[Offs
         image = topics.by_id.get(topic.topic_id) if uses_ids else topics.by_name.get(topic.name)
         if image is None:
             error = ErrorCode.UNKNOWN_TOPIC_ID if uses_ids else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-            refused.append(_refused(topic, topic.partitions, error))
+            refused.append(_refused(topic, topic.name, topic.partitions, error))
             continue
         known, unknown = _split(topic, image)
         if unknown:
-            refused.append(_refused(topic, unknown, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
+            refused.append(_refused(topic, image.name, unknown, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
         if known:
             accepted.append(RequestTopic(name=image.name, topic_id=topic.topic_id, partitions=known))
     if not accepted:
@@ -62,10 +62,13 @@ def _split(
 
 
 def _refused(
-    topic: RequestTopic, partitions: list[OffsetCommitRequest.OffsetCommitRequestPartition], error: ErrorCode
+    topic: RequestTopic,
+    name: str,
+    partitions: list[OffsetCommitRequest.OffsetCommitRequestPartition],
+    error: ErrorCode,
 ) -> ResponseTopic:
     return ResponseTopic(
-        name=topic.name,
+        name=name,
         topic_id=topic.topic_id,
         partitions=[
             OffsetCommitResponse.OffsetCommitResponsePartition(

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 from broker.auto_topics import AutoTopics
 from broker.coordinator.group.group_coordinator import GroupCoordinator
 from broker.coordinator.group.settings import GroupSettings
+from broker.coordinator.partitioning import GROUP_METADATA_TOPIC
+from broker.coordinator.publishers import Elections, GroupTopics, Resignations
 from broker.coordinator.timers import LoopAlarms
 from broker.coordinator_log import CoordinatorLog
 from broker.dispatch import Dispatcher
@@ -107,6 +109,7 @@ class MiniNode:
             ),
             cluster_id="AAAAAAAAAAAAAAAAAAAAAQ",
         )
+        self._group_topics = GroupTopics(self.services.groups, lambda: config.offsets_topic_num_partitions)
         self.dispatcher = Dispatcher(self.services)
         self.server = Server(
             self.dispatcher.start,
@@ -138,6 +141,7 @@ class MiniNode:
         await self.publish(broker, *known)
 
     async def stop(self) -> None:
+        self.services.groups.shutdown()
         await self.server.stop(1.0)
         self.directories.close(self.clock.wall_ms())
         self.executor.close()
@@ -153,9 +157,13 @@ class MiniNode:
         manifest = LoaderManifest(is_snapshot=False)
         self.metadata.on_metadata(delta, image, manifest)
         self.dynamic_config.on_metadata(delta, image, manifest)
+        groups = self.services.groups
+        Resignations(NODE_ID, GROUP_METADATA_TOPIC, groups).on_metadata(delta, image, manifest)
         waiting = self.publisher.on_metadata(delta, image, manifest)
         if waiting is not None:
             await waiting
+        self._group_topics.on_metadata(delta, image, manifest)
+        Elections(NODE_ID, GROUP_METADATA_TOPIC, groups).on_metadata(delta, image, manifest)
         return image
 
     async def create_topic(
