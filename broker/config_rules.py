@@ -36,6 +36,15 @@ class ConfigRulesOfNode:
         except ConfigError as error:
             raise ApiError(ErrorCode.INVALID_CONFIG, str(error)) from error
 
+    @staticmethod
+    def is_known(resource_type: int, key: str) -> bool:
+        """Whether a key that stands in the metadata log counts. What another release left on a topic or group does not,
+        or it would stand in the way of every later change (KafkaConfigSchema). Brokers may carry any name, and client
+        metrics, which have no table here, keep what they have."""
+        if resource_type in (ResourceType.BROKER, ResourceType.CLIENT_METRICS):
+            return True
+        return key in _KEYS.get(resource_type, {})
+
     def is_list(self, resource_type: int, key: str) -> bool:
         found = _KEYS.get(resource_type, {}).get(key)
         return found is not None and found.type is Type.LIST

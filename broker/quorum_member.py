@@ -59,7 +59,7 @@ class QuorumMember:
             on_fault=self._on_fault,
         )
         rules = ConfigRulesOfNode(config)
-        self.loader = MetadataLoader(clock, lambda: self.raft.high_watermark, self._on_fault)
+        self.loader = MetadataLoader(clock, lambda: self.raft.high_watermark, self._on_fault, rules.is_known)
         self.cache = MetadataCache(lambda: self.raft.kraft_version)
         self.controller = Controller(
             Settings(
@@ -79,6 +79,7 @@ class QuorumMember:
             _timing(config),
             self._on_fault,
             local_incarnation=incarnation if config.is_broker else None,
+            is_known_config=rules.is_known,
         )
         self.channel = LocalControllerChannel(self.controller, clock, config.request_timeout_ms / 1000)
         self.snapshots = SnapshotGenerator(
@@ -160,4 +161,5 @@ def _timing(config: NodeConfig) -> Timing:
         leader_imbalance_check_interval_s=(
             float(config.leader_imbalance_check_interval_seconds) if config.auto_leader_rebalance_enable else None
         ),
+        unclean_election_interval_s=config.unclean_leader_election_interval_ms / 1000,
     )

@@ -775,7 +775,7 @@ barnabas.connection.max.queued.bytes | INT | 262144 | [1,...] | MEDIUM | read-on
 # For tests only: Apache Kafka has these keys too and shows them nowhere.
 log.initial.task.delay.ms | LONG | 30000 | [0,...] | LOW | internal | effect
     How long after the start the periodic work on logs begins.
-unclean.leader.election.interval.ms | LONG | 300000 | [1,...] | MEDIUM | internal | none
+unclean.leader.election.interval.ms | LONG | 300000 | [1,...] | MEDIUM | internal | effect
     How often the controller looks for partitions that only an unclean election could bring back.
 producer.id.expiration.check.interval.ms | INT | 600000 | [1,...] | LOW | internal | effect
     How often the state of producers is looked through for those that went silent.
