@@ -81,11 +81,10 @@ def _refused(
 
 def _with_refused(response: OffsetCommitResponse, refused: list[ResponseTopic]) -> OffsetCommitResponse:
     """One entry a topic, though some of its partitions were refused here and others taken by the coordinator."""
-    topics = {(topic.topic_id, topic.name): topic for topic in response.topics}
-    for topic in refused:
-        present = topics.get((topic.topic_id, topic.name))
-        if present is None:
-            response.topics.append(topic)
-        else:
+    topics = {(topic.topic_id, topic.name): topic for topic in refused}
+    for topic in response.topics:
+        present = topics.setdefault((topic.topic_id, topic.name), topic)
+        if present is not topic:
             present.partitions += topic.partitions
+    response.topics = list(topics.values())
     return response

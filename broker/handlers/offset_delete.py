@@ -46,11 +46,10 @@ def _unknown(name: str, indexes: list[int]) -> ResponseTopic:
 def _with_refused(response: OffsetDeleteResponse, refused: list[ResponseTopic]) -> OffsetDeleteResponse:
     if response.error_code:
         return response
-    topics = {topic.name: topic for topic in response.topics}
-    for topic in refused:
-        present = topics.get(topic.name)
-        if present is None:
-            response.topics.append(topic)
-        else:
+    topics = {topic.name: topic for topic in refused}
+    for topic in response.topics:
+        present = topics.setdefault(topic.name, topic)
+        if present is not topic:
             present.partitions += topic.partitions
+    response.topics = list(topics.values())
     return response

@@ -86,14 +86,16 @@ class Membership:
     def _join_new_group(
         self, client: Client, request: JoinGroupRequest, reply: JoinReply, now_ms: int
     ) -> Outcome[None]:
-        """The group exists from its first record on; if that cannot be written there is no group."""
+        """The group exists from its first record on, even if this member is refused, as in Kafka. If the record cannot
+        be written there is no group."""
         group = ClassicGroup(request.group_id, now_ms)
-        if not group.supports(request.protocol_type, (each.name for each in request.protocols)):
-            return _refuse_join(reply, UNKNOWN_MEMBER_ID, ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
         self._groups[request.group_id] = group
         record = empty_group_record(group)
-        joined = self._join_new_member(group, client, request, reply, now_ms)
-        assert not joined.records
+        if group.supports(request.protocol_type, (each.name for each in request.protocols)):
+            joined = self._join_new_member(group, client, request, reply, now_ms)
+            assert not joined.records
+        else:
+            _refuse_join(reply, UNKNOWN_MEMBER_ID, ErrorCode.INCONSISTENT_GROUP_PROTOCOL)
 
         def on_done(error: ErrorCode, now_ms: int) -> None:
             if error and not group.is_replayed and self._groups.get(group.group_id) is group:

@@ -169,6 +169,10 @@ async def test_whole_way_of_a_member(groups: WireClient, version: int) -> None:
     assignment = SyncGroupRequest.SyncGroupRequestAssignment(member_id=member_id, assignment=b"a")
     sync = SyncGroupRequest(group_id=GROUP, generation_id=1, member_id=member_id, assignments=[assignment])
     sync_version = min(version, 5)
+    if sync_version == 5:
+        refused = await groups.ask(sync, sync_version, SyncGroupResponse)
+        assert refused.error_code == ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+        sync.protocol_type, sync.protocol_name = "consumer", "range"
     synced = await groups.ask(sync, sync_version, SyncGroupResponse)
     assert (synced.error_code, synced.assignment) == (0, b"a")
     beat = HeartbeatRequest(group_id=GROUP, generation_id=1, member_id=member_id)
