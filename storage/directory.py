@@ -21,151 +21,44 @@ from __future__ import annotations
 import logging
 import posixpath
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 
 from protocol.errors import ApiError, DecodeError, StorageError
 from protocol.ids import METADATA_TOPIC_NAME, TopicPartition, Uuid, uuid_to_string
 from storage import checkpoints
 from storage.checkpoints import MetaProperties
+from storage.directory_jobs import (
+    CheckpointJob,
+    CloseJob,
+    FilesRemoval,
+    LoadJob,
+    LogDirectory,
+    LogSettings,
+    TreeRemoval,
+)
 from storage.directory_names import DirectoryKind, DirectoryName, log_name, marked_name, parse_name
-from storage.failures import CorruptLogError, storage_error
-from storage.files import Files, Lock
-from storage.log import Log, remove_files
+from storage.failures import CorruptLogError, TransientStorageError, storage_error
+from storage.files import Files
+from storage.log import Log
 from storage.log_config import LogConfig
 from storage.open_segments import OpenSegments
+
+__all__ = [
+    "CheckpointJob",
+    "CloseJob",
+    "DirectoryError",
+    "LoadJob",
+    "LogDirectories",
+    "LogDirectory",
+    "LogSettings",
+    "read_meta_properties",
+    "write_meta_properties",
+]
 
 logger = logging.getLogger(__name__)
 
 
 class DirectoryError(Exception):
     """The directories cannot be used as they are; the text is for the operator."""
-
-
-class LogSettings(NamedTuple):
-    """What all logs of a node share."""
-
-    open_segments: OpenSegments
-    randrange: Callable[[int, int], int] | None = None
-    max_transaction_timeout_ms: int = 900_000
-    transaction_verification_enabled: bool = True
-
-
-class LogDirectory:
-    """One of log.dirs."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.meta_properties: MetaProperties | None = None
-        self.lock: Lock | None = None
-        self.failure: StorageError | None = None
-        self.had_clean_shutdown = False
-        self.is_loaded = False
-        self.logs_count = 0
-        """With those about to be created."""
-        self.recovery_points: dict[TopicPartition, int] = {}
-        """What the checkpoint on disk says, or will once the jobs made so far have run."""
-        self.log_start_offsets: dict[TopicPartition, int] = {}
-
-    @property
-    def id(self) -> Uuid | None:
-        return None if self.meta_properties is None else self.meta_properties.directory_id
-
-    @property
-    def is_online(self) -> bool:
-        return self.failure is None
-
-    def file(self, name: str) -> str:
-        return f"{self.path}/{name}"
-
-
-class CheckpointJob:
-    """Writes checkpoints of one directory."""
-
-    def __init__(self, files: Files, directory: LogDirectory, contents: dict[str, bytes]) -> None:
-        self._files = files
-        self.directory = directory
-        self._contents = contents
-
-    def run(self) -> None:
-        for name, data in self._contents.items():
-            try:
-                self._files.write_atomically(self.directory.file(name), data)
-            except OSError as e:
-                raise storage_error(self.directory.path, e, f"writing {name}") from e
-
-
-class LoadJob:
-    """Opens a log, or creates it. `run` raises nothing: `LogDirectories.loaded` looks at the outcome."""
-
-    def __init__(
-        self,
-        files: Files,
-        directory: LogDirectory,
-        name: DirectoryName,
-        path: str,
-        config: LogConfig,
-        settings: LogSettings,
-        *,
-        now_ms: int,
-        topic_id: Uuid | None = None,
-        checkpoint: CheckpointJob | None = None,
-    ) -> None:
-        self.directory = directory
-        self.name = name
-        self.log: Log | None = None
-        self.failure: StorageError | ApiError | None = None
-        self._files = files
-        self._path = path
-        self._config = config
-        self._settings = settings
-        self._now_ms = now_ms
-        self._topic_id = topic_id
-        self._checkpoint = checkpoint
-        self._recovery_point = directory.recovery_points.get(name.topic_partition, 0)
-        self._log_start_offset = directory.log_start_offsets.get(name.topic_partition, 0)
-
-    def run(self) -> None:
-        try:
-            if self._checkpoint is not None:
-                self._checkpoint.run()
-            self.log = self._open()
-        except OSError as e:
-            self.failure = storage_error(self.directory.path, e, f"opening {self._path}")
-        except (StorageError, ApiError) as e:
-            self.failure = e
-
-    def _open(self) -> Log:
-        settings = self._settings
-        return Log.open(
-            self._files,
-            self._path,
-            self.name.topic_partition,
-            self._config,
-            now_ms=self._now_ms,
-            recovery_point=self._recovery_point,
-            log_start_offset=self._log_start_offset,
-            clean_shutdown=self.directory.had_clean_shutdown,
-            topic_id=self._topic_id,
-            open_segments=settings.open_segments,
-            randrange=settings.randrange,
-            max_transaction_timeout_ms=settings.max_transaction_timeout_ms,
-            transaction_verification_enabled=settings.transaction_verification_enabled,
-        )
-
-
-class CloseJob:
-    """Flushes and closes one log."""
-
-    def __init__(self, log: Log, now_ms: int) -> None:
-        self.log = log
-        self.failure: StorageError | None = None
-        self._now_ms = now_ms
-
-    def run(self) -> None:
-        try:
-            self.log.close(self._now_ms)
-        except StorageError as e:
-            self.failure = e
 
 
 class LogDirectories:
@@ -353,7 +246,10 @@ class LogDirectories:
             return {}
 
     def loaded(self, job: LoadJob) -> Log | None:
-        """The job has run: its log takes its place. None if it was refused or its directory has failed."""
+        """The job has run: its log takes its place. None if it was refused or its directory has failed.
+
+        DirectoryError where the node must not start: two logs of one partition, no descriptors left, a full disk.
+        """
         topic_partition, directory = job.name.topic_partition, job.directory
         if job.log is None:
             directory.logs_count -= 1
@@ -379,6 +275,10 @@ class LogDirectories:
         if isinstance(failure, CorruptLogError):
             logger.error("%s cannot be opened: %s", topic_partition, failure)
             self.corrupt[topic_partition] = failure
+        elif isinstance(failure, TransientStorageError):
+            if not directory.is_loaded:
+                raise DirectoryError(f"{topic_partition} cannot be opened: {failure}")
+            logger.error("%s cannot be created: %s", topic_partition, failure)
         elif isinstance(failure, StorageError):
             if directory.is_online:
                 self.fail(directory.path, failure)
@@ -515,10 +415,10 @@ class LogDirectories:
         due = [path for path, due_ms in self._doomed if due_ms <= now_ms]
         self._doomed = [(path, due_ms) for path, due_ms in self._doomed if due_ms > now_ms]
         for path in due:
-            jobs.append(_Removal(self._files, path))
+            jobs.append(TreeRemoval(self._files, path))
         for log in self.all_logs():
             if log.next_deletion_ms is not None and (paths := log.take_deletions(now_ms)):
-                jobs.append(_FilesRemoval(self._files, log.log_dir, paths))
+                jobs.append(FilesRemoval(self._files, log.log_dir, paths))
         return jobs
 
     # checkpoints
@@ -615,31 +515,6 @@ class LogDirectories:
         for job in jobs:
             job.run()
         self.end_close(jobs, broker_epoch)
-
-
-class _Removal:
-    def __init__(self, files: Files, path: str) -> None:
-        self._files = files
-        self._path = path
-
-    def __call__(self) -> None:
-        try:
-            self._files.remove_tree(self._path)
-        except OSError as e:
-            raise storage_error(posixpath.dirname(self._path), e, f"removing {self._path}") from e
-
-
-class _FilesRemoval:
-    def __init__(self, files: Files, log_dir: str, paths: list[str]) -> None:
-        self._files = files
-        self._log_dir = log_dir
-        self._paths = paths
-
-    def __call__(self) -> None:
-        try:
-            remove_files(self._files, self._paths)
-        except OSError as e:
-            raise storage_error(self._log_dir, e, f"removing {self._paths[0]}") from e
 
 
 def read_meta_properties(files: Files, path: str) -> MetaProperties | None:

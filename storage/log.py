@@ -22,37 +22,34 @@ Kafka's counterpart: UnifiedLog and LocalLog; KIP-74, KIP-98, KIP-101, KIP-107, 
 from __future__ import annotations
 
 import logging
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
-from operator import attrgetter
-from typing import Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from protocol.errors import ApiError, DecodeError, ErrorCode, StorageError
-from protocol.ids import OffsetAndEpoch, TopicPartition, Uuid, uuid_to_string
-from protocol.records.compression import DEFAULT_MAX_DECOMPRESSED_BYTES
-from protocol.records.record import Record
+from protocol.errors import ApiError, ErrorCode, StorageError
+from protocol.ids import TopicPartition, Uuid
 from protocol.wire import Buffer
-from storage import checkpoints, transaction_index
-from storage.failures import CorruptLogError, TransientStorageError, storage_error
+from storage import checkpoints
+from storage.failures import TransientStorageError, storage_error
 from storage.files import Files
 from storage.flushing import FlushJob
 from storage.leader_epochs import LeaderEpochs
 from storage.loading import LogLoader
 from storage.log_config import LogConfig
-from storage.log_slice import LogSlice
+from storage.log_reading import NO_TIMESTAMP, ReadableLog, floor_of
 from storage.open_segments import OpenSegments
+from storage.opening import jitter_of, read_leader_epochs, rebuild_leader_epochs, settle_topic_id
 from storage.producer_entry import TRANSACTION_VERSION_UNKNOWN, VerificationGuard
 from storage.producer_state import ProducerAnalysis, ProducerState
 from storage.recovery import replay_segments
 from storage.retention import count_deletable
 from storage.segment import DELETED, SUFFIXES, Segment
+from storage.time_lookup import TimestampAndOffset
 from storage.transaction_index import AbortedTransaction
 from storage.validation import AppendOrigin, ValidatedAppend, validate_assigned
 
-logger = logging.getLogger(__name__)
+__all__ = ["NO_TIMESTAMP", "AppendInfo", "Deletion", "Log", "TimestampAndOffset", "remove_files"]
 
-NO_TIMESTAMP: Final = -1
-_BASE_OFFSET: Final = attrgetter("base_offset")
+logger = logging.getLogger(__name__)
 
 
 class AppendInfo(NamedTuple):
@@ -69,12 +66,6 @@ class AppendInfo(NamedTuple):
     is_duplicate: bool
 
 
-class TimestampAndOffset(NamedTuple):
-    timestamp: int
-    offset: int
-    leader_epoch: int | None
-
-
 class Deletion(NamedTuple):
     """Files that count no more, to be removed once `due_ms` has come."""
 
@@ -82,7 +73,7 @@ class Deletion(NamedTuple):
     due_ms: int
 
 
-class Log:
+class Log(ReadableLog):
     """See the module; made by `open`."""
 
     def __init__(
@@ -157,11 +148,11 @@ class Log:
         """
         if open_segments is None:
             open_segments = OpenSegments()
-        jitter_ms = _jitter(config, randrange)
+        jitter_ms = jitter_of(config, randrange)
         if not files.is_dir(directory):
             files.make_dirs(directory)
-        topic_id = _settle_topic_id(files, directory, topic_id)
-        known_epochs = _read_leader_epochs(files, directory)
+        topic_id = settle_topic_id(files, directory, topic_id)
+        known_epochs = read_leader_epochs(files, directory)
         leader_epochs = LeaderEpochs() if known_epochs is None else known_epochs
         producer_state = ProducerState(
             files,
@@ -184,7 +175,7 @@ class Log:
             jitter_ms=jitter_ms,
         ).load()
         if known_epochs is None:
-            _rebuild_leader_epochs(leader_epochs, loaded.segments)
+            rebuild_leader_epochs(leader_epochs, loaded.segments)
         log = cls(
             files,
             directory,
@@ -414,176 +405,6 @@ class Log:
         if path is not None:
             self._unsynced_snapshots.append(path)
 
-    # reading: on any thread
-
-    def read(
-        self,
-        start_offset: int,
-        max_bytes: int,
-        *,
-        max_offset: int,
-        min_one_batch: bool = True,
-        wait: bool = True,
-    ) -> LogSlice:
-        """From the batch that contains `start_offset` on, up to `max_bytes` and before `max_offset`.
-
-        The slice begins with a whole batch, but may end within one. It has the first batch even if that is larger than
-        `max_bytes` if `min_one_batch`, else it is empty then. Without `wait` it is a BlockingIOError where the answer
-        lies on the disk. ApiError: OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE.
-        """
-        end_offset = self.log_end_offset
-        if not self.log_start_offset <= start_offset <= end_offset:
-            message = f"offset {start_offset} is not within [{self.log_start_offset}, {end_offset}]"
-            raise ApiError(ErrorCode.OFFSET_OUT_OF_RANGE, message)
-        max_offset = min(max_offset, end_offset)
-        segments = self.segments
-        number = _floor(segments, start_offset)
-        if start_offset >= max_offset:
-            return self._empty_slice(start_offset, segments[number])
-        try:
-            while number < len(segments):
-                segment = segments[number]
-                number += 1
-                following = segments[number].base_offset if number < len(segments) else end_offset + 1
-                found = self._read_segment(
-                    segment,
-                    start_offset,
-                    max_bytes,
-                    None if max_offset >= following else max_offset,
-                    min_one_batch,
-                    wait,
-                )
-                if found is not None:
-                    return found
-        except BlockingIOError:
-            raise
-        except OSError as e:
-            raise self._read_failed(e, start_offset) from e
-        return self._empty_slice(start_offset, segments[-1])
-
-    def _read_segment(
-        self,
-        segment: Segment,
-        start_offset: int,
-        max_bytes: int,
-        max_offset: int | None,
-        min_one_batch: bool,
-        wait: bool,
-    ) -> LogSlice | None:
-        """None if the segment has no batch at or behind the offset; without `max_offset` all of it may be read."""
-        place = segment.find(start_offset, wait=wait)
-        if place is None:
-            return None
-        end = segment.size if max_offset is None else segment.position_of(max_offset, wait=wait)
-        size = end - place.position
-        if size > max_bytes:
-            size = max_bytes
-            if size < place.size:
-                size = place.size if min_one_batch else 0
-        if size <= 0:
-            return self._empty_slice(start_offset, segment)
-        return LogSlice(
-            segment.file(),
-            place.position,
-            size,
-            first_offset=place.base_offset,
-            segment_base_offset=segment.base_offset,
-            directory=self.log_dir,
-        )
-
-    def _empty_slice(self, offset: int, segment: Segment) -> LogSlice:
-        return LogSlice(
-            None, 0, 0, first_offset=offset, segment_base_offset=segment.base_offset, directory=self.log_dir
-        )
-
-    def _read_failed(self, error: OSError, start_offset: int) -> Exception:
-        if isinstance(error, FileNotFoundError) and start_offset < self.log_start_offset:
-            # Retention took the segment while this thread was on its way to it.
-            return ApiError(ErrorCode.OFFSET_OUT_OF_RANGE, f"offset {start_offset} has just been deleted")
-        return storage_error(self.log_dir, error, f"reading {self.topic_partition}")
-
-    def aborted_transactions(self, start_offset: int, upper_bound_offset: int) -> list[AbortedTransaction]:
-        """Aborted transactions with records in [start_offset, upper_bound_offset), in the order of their markers."""
-        segments = self.segments
-        found: list[AbortedTransaction] = []
-        for segment in segments[_floor(segments, start_offset) :]:
-            if segment.aborted:
-                entries, complete = transaction_index.collect(segment.aborted, start_offset, upper_bound_offset)
-                found += entries
-                if complete:
-                    break
-        return found
-
-    def upper_bound_offset(self, log_slice: LogSlice) -> int:
-        """An offset behind all that the slice holds, near enough to stop looking for aborted transactions there."""
-        segments = self.segments
-        number = _floor(segments, log_slice.segment_base_offset)
-        bound = segments[number].offset_index.upper_bound_offset(log_slice.position + log_slice.size)
-        if bound is not None:
-            return bound
-        return segments[number + 1].base_offset if number + 1 < len(segments) else self.log_end_offset
-
-    # looking up by time and epoch: on any thread
-
-    def offset_for_timestamp(
-        self, timestamp: int, *, max_decompressed_bytes: int = DEFAULT_MAX_DECOMPRESSED_BYTES
-    ) -> TimestampAndOffset | None:
-        """The first record at or behind the log start whose timestamp is `timestamp` or later."""
-        start_offset = self.log_start_offset
-        try:
-            for segment in self.segments:
-                if segment.largest_timestamp() >= timestamp:
-                    found = self._search_segment(segment, timestamp, start_offset, max_decompressed_bytes)
-                    if found is not None:
-                        return found
-        except OSError as e:
-            raise self._read_failed(e, start_offset) from e
-        return None
-
-    def _search_segment(
-        self, segment: Segment, timestamp: int, start_offset: int, max_decompressed_bytes: int
-    ) -> TimestampAndOffset | None:
-        position = segment.offset_index.lookup(max(segment.time_index.lookup(timestamp), start_offset))
-        for batch in segment.batches(position):
-            if batch.max_timestamp < timestamp:
-                continue
-            for record in _records(batch.records(max_decompressed_bytes)):
-                if record.timestamp >= timestamp and record.offset >= start_offset:
-                    return TimestampAndOffset(record.timestamp, record.offset, _epoch(batch.partition_leader_epoch))
-        return None
-
-    def offset_of_max_timestamp(
-        self, *, max_decompressed_bytes: int = DEFAULT_MAX_DECOMPRESSED_BYTES
-    ) -> TimestampAndOffset | None:
-        """The first record that has the largest timestamp of the log."""
-        try:
-            latest = max(self.segments, key=lambda segment: segment.max_timestamp_and_offset()[0])
-            timestamp, offset = latest.max_timestamp_and_offset()
-            if timestamp < 0:
-                return None
-            for batch in latest.batches(latest.offset_index.lookup(offset)):
-                if batch.max_timestamp == timestamp:
-                    for record in _records(batch.records(max_decompressed_bytes)):
-                        if record.timestamp == timestamp:
-                            epoch = _epoch(batch.partition_leader_epoch)
-                            return TimestampAndOffset(timestamp, record.offset, epoch)
-        except OSError as e:
-            raise self._read_failed(e, self.log_start_offset) from e
-        return None
-
-    def earliest_offset(self) -> TimestampAndOffset:
-        """The log start, with its epoch if that is known."""
-        earliest = self.leader_epochs.earliest
-        known = earliest is not None and earliest.start_offset <= self.log_start_offset
-        return TimestampAndOffset(NO_TIMESTAMP, self.log_start_offset, earliest.epoch if known and earliest else None)
-
-    def latest_offset(self) -> TimestampAndOffset:
-        return TimestampAndOffset(NO_TIMESTAMP, self.log_end_offset, _epoch(self.leader_epochs.latest))
-
-    def end_offset_for_epoch(self, epoch: int) -> OffsetAndEpoch:
-        """As LeaderEpochs.end_offset_for: (-1, -1) where nothing is known."""
-        return self.leader_epochs.end_offset_for(epoch, self.log_end_offset)
-
     # offsets
 
     @property
@@ -663,14 +484,14 @@ class Log:
         if offset >= self.log_end_offset or offset < self.segments[0].base_offset:
             return offset
         try:
-            place = self.segments[_floor(self.segments, offset)].find(offset)
+            place = self.segments[floor_of(self.segments, offset)].find(offset)
         except OSError as e:
             raise storage_error(self.log_dir, e, f"reading {self.topic_partition}") from e
         return offset if place is None else min(place.base_offset, offset)
 
     def _truncate_segments(self, offset: int, now_ms: int) -> None:
         self.recovery_point = min(self.recovery_point, self.truncation_point(offset))
-        keep = _floor(self.segments, offset) + 1
+        keep = floor_of(self.segments, offset) + 1
         kept, removed = self.segments[:keep], self.segments[keep:]
         self.active.is_active = False
         self._activate(kept[-1], kept)
@@ -795,7 +616,7 @@ class Log:
         offset = self.log_end_offset if up_to is None else min(up_to, self.log_end_offset)
         if offset <= self.recovery_point:
             return None
-        first = _floor(self.segments, self.recovery_point)
+        first = floor_of(self.segments, self.recovery_point)
         segments = [segment for segment in self.segments[first:] if segment.base_offset < offset]
         epochs = self.leader_epochs
         job = FlushJob(
@@ -894,7 +715,7 @@ class Log:
     def assign_topic_id(self, topic_id: Uuid) -> None:
         """ApiError(INCONSISTENT_TOPIC_ID) if the log has another."""
         try:
-            self.topic_id = _settle_topic_id(self.files, self.directory, topic_id)
+            self.topic_id = settle_topic_id(self.files, self.directory, topic_id)
         except OSError as e:
             raise storage_error(self.log_dir, e, "writing partition.metadata") from e
 
@@ -925,72 +746,3 @@ def remove_files(files: Files, paths: Sequence[str]) -> None:
             files.remove(path)
         except FileNotFoundError:
             continue
-
-
-def _floor(segments: Sequence[Segment], offset: int) -> int:
-    """The number of the segment that may hold `offset`: the last one whose base is not above it, else the first."""
-    if segments[-1].base_offset <= offset:
-        return len(segments) - 1
-    return max(bisect_right(segments, offset, key=_BASE_OFFSET) - 1, 0)
-
-
-def _records(records: Iterator[Record]) -> Iterator[Record]:
-    try:
-        yield from records
-    except DecodeError as e:
-        raise ApiError(ErrorCode.CORRUPT_MESSAGE, str(e)) from None
-
-
-def _epoch(epoch: int) -> int | None:
-    return epoch if epoch >= 0 else None
-
-
-def _jitter(config: LogConfig, randrange: Callable[[int, int], int] | None) -> Callable[[], int]:
-    """Segments of many logs that were created together shall not all be rolled together."""
-    limit = min(config.segment_jitter_ms, config.segment_ms)
-    if randrange is None or limit <= 0:
-        return lambda: 0
-    return lambda: randrange(0, limit)
-
-
-def _settle_topic_id(files: Files, directory: str, topic_id: Uuid | None) -> Uuid | None:
-    """What partition.metadata says; if there is none, `topic_id`, which is written there."""
-    path = f"{directory}/{checkpoints.PARTITION_METADATA}"
-    try:
-        known = checkpoints.decode_partition_metadata(files.read_bytes(path))
-    except FileNotFoundError:
-        if topic_id is not None:
-            files.write_atomically(path, checkpoints.encode_partition_metadata(topic_id), sync_directory=False)
-        return topic_id
-    except DecodeError as e:
-        raise CorruptLogError(directory, str(e)) from None
-    if topic_id is not None and topic_id != known:
-        message = f"{directory} holds topic {uuid_to_string(known)}, not {uuid_to_string(topic_id)}"
-        raise ApiError(ErrorCode.INCONSISTENT_TOPIC_ID, message)
-    return known
-
-
-def _read_leader_epochs(files: Files, directory: str) -> LeaderEpochs | None:
-    """None if the file is missing or damaged: the epochs are to be found in the batches."""
-    try:
-        return LeaderEpochs(
-            checkpoints.decode_leader_epochs(files.read_bytes(f"{directory}/{checkpoints.LEADER_EPOCH_CHECKPOINT}"))
-        )
-    except FileNotFoundError:
-        return None
-    except DecodeError as e:
-        logger.warning("%s: rebuilding the leader epochs: %s", directory, e)
-        return None
-
-
-def _rebuild_leader_epochs(epochs: LeaderEpochs, segments: Sequence[Segment]) -> None:
-    """From the headers of all batches; marked to be written even if there are none, so that it happens once."""
-    epochs.clear()
-    for segment in segments:
-        try:
-            for batch in segment.batches(0):
-                if batch.partition_leader_epoch > epochs.latest:
-                    epochs.assign(batch.partition_leader_epoch, batch.base_offset)
-        except ApiError as e:
-            logger.error("leader epochs: %s", e)
-    epochs.dirty = True

@@ -11,11 +11,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from storage.log_config import LogConfig
 from storage.segment import Segment
 
 logger = logging.getLogger(__name__)
+
+_CLOCKS_APART_MS: Final = 3_600_000
+"""Timestamps so far ahead are worth a word; less is an ordinary difference of clocks."""
 
 Rule = Callable[[Segment, "Segment | None"], bool]
 
@@ -60,7 +64,7 @@ def _below_log_start(log_start_offset: int) -> Rule:
 def _older_than(retention_ms: int, now_ms: int) -> Rule:
     def is_old(segment: Segment, following: Segment | None) -> bool:
         timestamp = segment.largest_timestamp()
-        if timestamp > now_ms:
+        if timestamp > now_ms + _CLOCKS_APART_MS:
             logger.warning("%r has timestamps of the future (%d) and cannot expire", segment, timestamp)
         return now_ms - timestamp > retention_ms
 

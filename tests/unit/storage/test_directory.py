@@ -14,7 +14,7 @@ from storage import checkpoints
 from storage.checkpoints import MetaProperties
 from storage.directory import DirectoryError, LogDirectories, write_meta_properties
 from storage.directory_names import DirectoryKind, log_name, marked_name, parse_name
-from storage.failures import CorruptLogError
+from storage.failures import CorruptLogError, DiskFullError
 from storage.log import Log
 from storage.log_config import LogConfig
 from tests.support.memory_files import MemoryFiles
@@ -422,3 +422,23 @@ class TestFailures:
         made.close(NOW)
         assert not files.exists(f"{A}/.kafka_cleanshutdown")
         directories(files)
+
+    def test_full_disk_refuses_a_new_log_and_nothing_else(self) -> None:
+        files = MemoryFiles()
+        made = directories(files)
+        log = create(made)
+        append(log)
+        files.fail("create", errno.ENOSPC)
+        with pytest.raises(DiskFullError):
+            create(made, T1)
+        assert made.offline == []
+        append(log)
+        append(create(made, T1))
+
+    def test_no_descriptors_at_start(self) -> None:
+        files = MemoryFiles()
+        append(create(directories(files)))
+        files.kill()
+        files.fail("open", errno.EMFILE, path="topic-0")
+        with pytest.raises(DirectoryError, match="topic-0 cannot be opened"):
+            directories(files)
