@@ -214,12 +214,11 @@ class History:
         for _ in range(4):
             name = f"churn-{self.rng.randrange(3)}"
             is_there = self.topics.pop(name, None) is not None
+            self.partitions.pop((name, 0), None)
             if is_there:
                 assert await delete(client, name) == ErrorCode.NONE
                 self.topics[name] = None
-                self.partitions.pop((name, 0), None)
                 continue
-            self.partitions.pop((name, 0), None)
             topic_id = await create(client, name, SYNCED)
             if topic_id is None:
                 continue  # it was open whether it is there

@@ -188,20 +188,24 @@ class Machine:
         self.properties = {**PROPERTIES, **(properties or {})}
         self._random = SeededRandom(seed)
         self._delay_s_max = delay_s_max
-        self._errors: list[str] = []
 
     def run(self, work: Work[T]) -> T:
         """One life. Died if the disk crashed meanwhile."""
-        self._errors.clear()
+        errors: list[str] = []
         with asyncio.Runner() as runner:
-            result = runner.run(self._run(work))
-        assert not self._errors, self._errors
+            result = runner.run(self._run(work, errors))
+        assert not errors, errors
         return result
 
-    async def _run(self, work: Work[T]) -> T:
+    async def _run(self, work: Work[T], errors: list[str]) -> T:
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(self._on_error)
         death: asyncio.Future[None] = loop.create_future()
+
+        def on_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            if not death.done():
+                errors.append(f"{context['message']}: {context.get('exception')!r}")
+
+        loop.set_exception_handler(on_error)
         self.disk.on_death = lambda: None if death.done() else death.set_result(None)
         life = asyncio.ensure_future(self._live(work))
         try:
@@ -231,11 +235,6 @@ class Machine:
             if self.disk.is_dead and hasattr(node, "server"):
                 await asyncio.gather(node.server.stop(0), node.controller_server.stop(0))
         return result
-
-    def _on_error(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        error = context.get("exception")
-        if not self.disk.is_dead and not isinstance(error, Died):
-            self._errors.append(f"{context['message']}: {error!r}")
 
 
 async def _cancel_all() -> None:
