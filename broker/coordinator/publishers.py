@@ -64,23 +64,30 @@ class Elections:
 
 
 class GroupTopics:
-    """Starts the group coordinator with the first image, which says how many partitions its topic has; then tells it
-    of deleted topics. Comes before its elections."""
+    """Starts the group coordinator with the first image, which says how many partitions its topic has, and again when
+    the topic comes into being; tells it of deleted topics. Comes before its elections."""
 
     def __init__(self, groups: Groups, partitions_configured: Callable[[], int]) -> None:
         self._groups = groups
         self._partitions_configured = partitions_configured
         self._is_started = False
+        self._topic_id: Uuid | None = None
 
     def on_metadata(self, delta: MetadataDelta, image: MetadataImage, manifest: LoaderManifest) -> None:
-        if not self._is_started:
-            self._is_started = True
-            topic = image.topics.by_name.get(GROUP_METADATA_TOPIC)
-            self._groups.startup(self._partitions_configured() if topic is None else len(topic.partitions))
+        topic = image.topics.by_name.get(GROUP_METADATA_TOPIC)
+        if topic is not None and topic.id != self._topic_id:
+            self._topic_id = topic.id
+            self._start(len(topic.partitions))
+        elif not self._is_started:
+            self._start(self._partitions_configured())
         topics = delta.topics_delta
         if topics is not None and topics.deleted_topic_ids:
             deleted = [(topics.image.by_id[topic_id].name, topic_id) for topic_id in topics.deleted_topic_ids]
             self._groups.on_topics_deleted(deleted)
+
+    def _start(self, partitions: int) -> None:
+        self._is_started = True
+        self._groups.startup(partitions)
 
 
 def _local_changes(delta: MetadataDelta, broker_id: int, topic: str) -> LocalReplicaChanges:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from broker.coordinator.context import Counters, Operation, RuntimeSettings
 from broker.coordinator.group.classic_group import GroupState
+from broker.coordinator.group.counters import GroupCounters
 from broker.coordinator.group.errors import fetch_error, operation_error
 from broker.coordinator.group.group_shard import GroupShard
 from broker.coordinator.group.members import Client
@@ -53,6 +54,7 @@ class GroupCoordinator:
         self._settings = settings
         self._random = random
         self._partitions: int | None = None
+        self.counters = GroupCounters()
         self._runtime: CoordinatorRuntime[GroupShard] = CoordinatorRuntime(
             GROUP_METADATA_TOPIC,
             RuntimeSettings(
@@ -89,7 +91,10 @@ class GroupCoordinator:
         self._runtime.for_each_shard(lambda shard: shard.on_topics_deleted(topics))
 
     def _make_shard(self, topic_partition: TopicPartition, timers: ShardTimers) -> GroupShard:
-        return GroupShard(topic_partition, self._settings, timers, lambda: str(UUID(bytes=self._random.uuid())))
+        return GroupShard(topic_partition, self._settings, timers, self._new_id, self.counters)
+
+    def _new_id(self) -> str:
+        return str(UUID(bytes=self._random.uuid()))
 
     # ---- what it is at
 
@@ -102,8 +107,12 @@ class GroupCoordinator:
         return partition_for(group_id, self._partitions)
 
     @property
-    def counters(self) -> Counters:
+    def runtime_counters(self) -> Counters:
         return self._runtime.counters
+
+    @property
+    def offsets_count(self) -> int:
+        return sum(shard.store.committed.count for shard in self.active_shards())
 
     def active_shards(self) -> list[GroupShard]:
         return self._runtime.active_shards()

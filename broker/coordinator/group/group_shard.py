@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from broker.coordinator.group.classic_group import ClassicGroup, GroupState
+from broker.coordinator.group.counters import GroupCounters
 from broker.coordinator.group.foreign_groups import (
     KIND_OF_GROUP_RECORD,
     KIND_OF_MEMBER_RECORD,
@@ -63,6 +64,7 @@ class GroupShard:
         settings: GroupSettings,
         timers: ShardTimers,
         new_id: Callable[[], str],
+        counters: GroupCounters,
     ) -> None:
         self.topic_partition = topic_partition
         self.groups: dict[str, ClassicGroup] = {}
@@ -71,9 +73,9 @@ class GroupShard:
         self._settings = settings
         self._timers = timers
         self._topic_deletions = 0
-        self.rebalances = Rebalances(self.groups, settings, timers)
+        self.rebalances = Rebalances(self.groups, settings, timers, counters)
         self.membership = Membership(self.groups, self.foreign_groups, self.rebalances, settings, new_id)
-        self.offsets = OffsetRequests(self.groups, self.foreign_groups, self.store, self.rebalances, settings)
+        self.offsets = OffsetRequests(self.groups, self.foreign_groups, self.store, self.rebalances, settings, counters)
 
     # ---- replay
 

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from broker.coordinator.group.classic_group import ClassicGroup, GroupState
+from broker.coordinator.group.counters import GroupCounters
 from broker.coordinator.group.foreign_groups import ForeignGroup
 from broker.coordinator.group.members import Client
 from broker.coordinator.group.offsets import NO_EXPIRY, OffsetAndMetadata, OffsetStore
@@ -31,15 +32,6 @@ DEFAULT_RETENTION_TIME: Final = -1
 INVALID_OFFSET: Final = -1
 
 
-class OffsetCounters:
-    __slots__ = ("commits", "deletions", "expirations")
-
-    def __init__(self) -> None:
-        self.commits = 0
-        self.deletions = 0
-        self.expirations = 0
-
-
 class OffsetRequests:
     def __init__(
         self,
@@ -48,13 +40,14 @@ class OffsetRequests:
         store: OffsetStore,
         rebalances: Rebalances,
         settings: GroupSettings,
+        counters: GroupCounters,
     ) -> None:
         self._groups = groups
         self._foreign_groups = foreign_groups
         self._store = store
         self._rebalances = rebalances
         self._settings = settings
-        self.counters = OffsetCounters()
+        self._counters = counters
 
     # ---- OffsetCommit
 
@@ -86,7 +79,7 @@ class OffsetRequests:
                     name=topic.name, topic_id=topic.topic_id, partitions=partitions
                 )
             )
-        self.counters.commits += len(records)
+        self._counters.offset_commits += len(records)
         return Outcome(OffsetCommitResponse(topics=topics), records, saw=(request.group_id,))
 
     def _check_commit(self, client: Client, request: OffsetCommitRequest) -> None:
@@ -166,7 +159,7 @@ class OffsetRequests:
                 if not is_subscribed and self._has_any(group_id, topic.name, index):
                     records.append(offset_tombstone(group_id, topic.name, index))
             topics.append(OffsetDeleteResponse.OffsetDeleteResponseTopic(name=topic.name, partitions=partitions))
-        self.counters.deletions += len(records)
+        self._counters.offset_deletions += len(records)
         return Outcome(OffsetDeleteResponse(topics=topics), records, saw=(group_id,))
 
     def _has_any(self, group_id: str, topic: str, partition: int) -> bool:
@@ -207,7 +200,7 @@ class OffsetRequests:
                     records.append(offset_tombstone(group_id, topic, partition))
                 else:
                     is_all = False
-        self.counters.expirations += len(records)
+        self._counters.expired_offsets += len(records)
         return records, is_all and not has_pending
 
     def _has_expired(self, offset: OffsetAndMetadata, since_ms: int | None, now_ms: int) -> bool:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 
 from broker.coordinator.group.classic_group import ClassicGroup, GroupState
+from broker.coordinator.group.counters import GroupCounters
 from broker.coordinator.group.members import NO_ASSIGNMENT, ClassicMember
 from broker.coordinator.group.records import group_metadata_record
 from broker.coordinator.group.settings import GroupSettings
@@ -27,11 +28,13 @@ logger = logging.getLogger(__name__)
 
 
 class Rebalances:
-    def __init__(self, groups: dict[str, ClassicGroup], settings: GroupSettings, timers: ShardTimers) -> None:
+    def __init__(
+        self, groups: dict[str, ClassicGroup], settings: GroupSettings, timers: ShardTimers, counters: GroupCounters
+    ) -> None:
         self._groups = groups
         self._settings = settings
         self._timers = timers
-        self.completed_count = 0
+        self._counters = counters
 
     # ---- sessions
 
@@ -217,7 +220,7 @@ class Rebalances:
             member.assignment = assignments.get(member.member_id, NO_ASSIGNMENT)
         self._answer_syncs(group, ErrorCode.NONE)
         group.transition_to(GroupState.STABLE, now_ms)
-        self.completed_count += 1
+        self._counters.completed_rebalances += 1
 
     def reset_assignments(self, group: ClassicGroup, error: ErrorCode) -> None:
         assert group.state is GroupState.COMPLETING_REBALANCE

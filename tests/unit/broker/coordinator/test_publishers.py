@@ -74,10 +74,13 @@ def led_by(leader: int, partition: int = 0) -> PartitionChangeRecord:
     return PartitionChangeRecord(partition_id=partition, topic_id=TOPIC_ID, leader=leader)
 
 
-def test_startup_comes_first_and_once_with_the_count_that_is_there() -> None:
+def test_startup_comes_first_with_the_count_that_is_there() -> None:
     told = Told()
     assert told.publish() == ["replicas", ("startup", 50)]
-    assert told.publish(*topic(TOPIC, TOPIC_ID, OWN)) == ["replicas", ("elected", 0, 7)]
+    assert told.publish() == ["replicas"]
+    assert told.publish(*topic(TOPIC, TOPIC_ID, OWN)) == ["replicas", ("startup", 1), ("elected", 0, 7)]
+    more = PartitionRecord(partition_id=1, topic_id=TOPIC_ID, replicas=[OTHER], isr=[OTHER], leader=OTHER)
+    assert told.publish(more) == ["replicas"], "which groups are where stays as it was"
     told = Told()
     assert told.publish(*topic(TOPIC, TOPIC_ID, OWN, OTHER, OWN)) == [
         ("resigned", 1, 7),  # of what it never led; the coordinator knows nothing of it

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from broker.coordinator.context import ShardState
 from broker.coordinator.group.classic_group import ClassicGroup
+from broker.coordinator.group.counters import GroupCounters
 from broker.coordinator.group.group_coordinator import Answer, GroupCoordinator
 from broker.coordinator.group.group_shard import GroupShard
 from broker.coordinator.group.members import Client
@@ -92,7 +93,7 @@ class Bench:
 
     def hard_state_of_log(self) -> dict[str, object]:
         """What a shard that only replays the log comes to."""
-        shard = GroupShard(PARTITION, self.settings, NoTimers(), lambda: "id")
+        shard = GroupShard(PARTITION, self.settings, NoTimers(), lambda: "id", GroupCounters())
         for record in self.log.records(PARTITION):
             assert record.key is not None
             shard.replay(record.offset, -1, shard.decode(record.key, record.value))

@@ -77,6 +77,7 @@ async def test_whole_way_of_a_group_of_one() -> None:
     synced = now(bench.sync(member_id, 1, {member_id: b"all of it"}))
     assert (synced.error_code, synced.assignment, synced.protocol_name) == (0, b"all of it", "range")
     assert bench.group().state is GroupState.STABLE
+    assert bench.coordinator.counters.completed_rebalances == 1
     assert now(bench.sync(member_id, 1)).assignment == b"all of it"
     assert bench.heartbeat(member_id, 1) == ErrorCode.NONE
     left = now(bench.leave((member_id, None)))

@@ -372,9 +372,9 @@ async def test_many_groups_expire_in_slices() -> None:
     batches = len(bench.log.partition(PARTITION).batches)
     bench.time.pass_ms(WEEK_MS + CHECK_MS)
     assert bench.shard.groups == {}
-    assert bench.shard.store.committed.count == 0
+    assert bench.coordinator.offsets_count == 0
     assert len(bench.log.partition(PARTITION).batches) == batches + 3
-    assert bench.shard.offsets.counters.expirations == count
+    assert bench.coordinator.counters.expired_offsets == count
     bench.assert_log_says_the_same()
 
 
