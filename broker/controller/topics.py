@@ -92,7 +92,7 @@ def _create_topic(
     topic_id = random.uuid()
     records: list[VersionedRecord] = [(TopicRecord(name=topic.name, topic_id=topic_id), 0), *config_records]
     records += _partition_records(view, topic_id, 0, partitions)
-    result = CreateTopicsResponse.CreatableTopicResult(name=topic.name, topic_id=topic_id)
+    result = CreateTopicsResponse.CreatableTopicResult(name=topic.name, topic_id=topic_id, error_message=None)
     if tells_config:
         result.num_partitions, result.replication_factor = len(partitions), len(partitions[0].replicas)
         result.configs = _effective_config(view, topic)
@@ -273,12 +273,16 @@ def delete_topics(view: View, request: DeleteTopicsRequest, version: int) -> Out
     records: list[VersionedRecord] = []
     response = DeleteTopicsResponse()
     for named in counts:
+        topic = _find(view, named)
+        if named.name is None and topic is not None and found[topic.id] > 1:
+            continue  # answered where its name stands
         result = DeleteTopicsResponse.DeletableTopicResult(name=named.name, topic_id=named.topic_id)
         response.responses.append(result)
-        topic = _find(view, named)
         try:
             _check_deletion(named, counts[named], topic, found)
         except ApiError as error:
+            if topic is not None and found[topic.id] > 1:
+                result.topic_id = topic.id
             result.error_code, result.error_message = ResultError.of(error)
             continue
         assert topic is not None

@@ -1,0 +1,90 @@
+"""The two brokers under comparison, with the same settings, and the comparison of their transcripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conformance.cases import Case
+from tests.conformance.client import Client
+from tests.conformance.differences import excused
+from tests.conformance.normal import Normaliser
+from tests.support.apache_kafka import ApacheKafka
+from tests.support.node import running_node
+
+# Small limits, so that a case can go beyond them; nothing is deleted for being old, as tests choose their times.
+PROPERTIES = {
+    "node.id": "1",
+    "broker.rack": "rack-1",
+    "num.partitions": "2",
+    "offsets.topic.num.partitions": "3",
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "500",
+    "group.max.session.timeout.ms": "60000",
+    "group.max.size": "3",
+    "offset.metadata.max.bytes": "64",
+    "log.retention.ms": "-1",
+    "socket.request.max.bytes": "4194304",
+    "max.request.partition.size.limit": "10",
+}
+LEVELS = ("group", "transaction", "share", "streams", "eligible.leader.replicas")
+"""Features at level 0, as a cluster of ours has them until they are served."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    kafka: int
+    ours: int
+
+    def compare(self, case: Case) -> None:
+        with ThreadPoolExecutor(2) as threads:
+            theirs, mine = threads.map(_run, (self.kafka, self.ours), (case, case))
+        problems = [
+            f"{where}\n    Apache Kafka: {expected!r}\n    here:         {actual!r}"
+            for where, expected, actual in differences(theirs, mine)
+            if not excused(case, where)
+        ]
+        if problems:
+            pytest.fail(f"{case.id}\n" + "\n".join(problems), pytrace=False)
+
+
+def _run(port: int, case: Case) -> dict[str, Any]:
+    """The answers by step: the number and the request."""
+    client = Client(port, case.id)
+    try:
+        case.steps(client, case.version)
+    finally:
+        client.close()
+    steps = Normaliser(port).transcript(client.transcript)
+    return {f"{number}: {label}": answer for number, (label, answer) in enumerate(steps, 1)}
+
+
+def differences(expected: Any, actual: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """The places where two values differ."""
+    if isinstance(expected, dict) and isinstance(actual, dict) and expected.keys() == actual.keys():
+        for key in expected:
+            yield from differences(expected[key], actual[key], f"{where}.{key}" if where else key)
+    elif isinstance(expected, list | tuple) and isinstance(actual, list | tuple) and len(expected) == len(actual):
+        for index, (one, other) in enumerate(zip(expected, actual, strict=True)):
+            yield from differences(one, other, f"{where}[{index}]")
+    elif expected != actual:
+        yield where, expected, actual
+
+
+@contextmanager
+def running_pair(directory: Path) -> Iterator[Pair]:
+    kafka = ApacheKafka(directory / "kafka", properties=PROPERTIES, heap="256m")
+    levels = [flag for feature in LEVELS for flag in ("--feature", f"{feature}.version=0")]
+    try:
+        kafka.format("--standalone", *levels)
+        kafka.start()
+        with running_node(directory / "ours", PROPERTIES) as node:
+            yield Pair(kafka.port, node.port)
+    finally:
+        kafka.kill()
