@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import resource
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -75,6 +76,12 @@ class SystemClock:
 
     def wall_ms(self) -> int:
         return time.time_ns() // 1_000_000
+
+
+def thread_waits() -> int:
+    """How often this thread has waited for something, such as a disk. One that merely lost the processor has not: this
+    tells a slow disk from a busy host."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 
 
 class SystemRandom:

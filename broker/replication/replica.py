@@ -145,12 +145,16 @@ class Replica:
         """Appends as leader. ApiError or StorageError: then nothing was appended."""
         self.check_append(required_acks)
         assert not self.is_writing, "who appends to a slow directory queues"
-        clock = self._manager.clock
+        clock, slow = self._manager.clock, self._manager.slow_directories
         before_s = clock.monotonic()
+        waits = -1
+        if slow.suspects and slow.is_suspect(self.log.log_dir, before_s):
+            waits = self._manager.waits()
         info = self._write(batch, now_ms, origin)
         now_s = clock.monotonic()
         if now_s - before_s > SLOW_WRITE_S:
-            self._manager.slow_directories.took(self.log.log_dir, now_s, now_s - before_s)
+            has_waited = waits >= 0 and self._manager.waits() > waits
+            slow.took_long(self.log.log_dir, now_s, has_waited=has_waited)
         if not info.is_duplicate:
             self.has_grown()
         return info

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from broker.environment import Clock, Executor
+from broker.environment import Clock, Executor, thread_waits
 from broker.metadata.image import MetadataImage
 from broker.replication import fetching
 from broker.replication.delayed import DelayedFetch
@@ -50,6 +50,7 @@ class ReplicaManager:
         lag_max_s: float,
         on_directory_failed: Callable[[LogDirectory], None],
         on_fatal: Callable[[Exception], None],
+        waits: Callable[[], int] = thread_waits,
     ) -> None:
         """`image` gives the metadata as of now; `lag_max_s` is replica.lag.time.max.ms. `on_fatal`: there is no log
         directory left."""
@@ -59,6 +60,7 @@ class ReplicaManager:
         self.executor = executor
         self.slow_directories = SlowDirectories()
         self.lag_max_s = lag_max_s
+        self.waits = waits
         self._on_directory_failed = on_directory_failed
         self._on_fatal = on_fatal
         self._loop = asyncio.get_running_loop()

@@ -25,34 +25,44 @@ if TYPE_CHECKING:
     from broker.replication.replica_manager import ReplicaManager
 
 SLOW_WRITE_S: Final = 0.02
-SLOW_WITHIN_S: Final = 10.0
-"""Two slow writes within this time make a slow directory: one alone may be the scheduler's doing."""
+SUSPECT_FOR_S: Final = 10.0
 SLOW_FOR_S: Final = 30.0
 WRITES_AT_ONCE: Final = 64
 
 
 class SlowDirectories:
-    def __init__(self) -> None:
-        self._last_slow_s: dict[str, float] = {}
-        self._slow_until_s: dict[str, float] = {}
+    """A write that takes long makes its directory suspect, for a while; another one then, during which the thread waited
+    instead of having lost the processor, makes it slow."""
 
-    def took(self, log_dir: str, now_s: float, write_s: float) -> None:
-        """A write to the directory, just over, took so long; to be told of those above SLOW_WRITE_S only."""
-        if now_s - self._last_slow_s.get(log_dir, float("-inf")) <= SLOW_WITHIN_S:
-            self._slow_until_s[log_dir] = now_s + SLOW_FOR_S
-        self._last_slow_s[log_dir] = now_s
+    def __init__(self) -> None:
+        self.suspects: dict[str, float] = {}
+        """Until when, by directory."""
+        self._slow: dict[str, float] = {}
+
+    def took_long(self, log_dir: str, now_s: float, *, has_waited: bool) -> None:
+        """A write to the directory, just over, took more than SLOW_WRITE_S; `has_waited` is known of suspects only."""
+        if has_waited:
+            self._slow[log_dir] = now_s + SLOW_FOR_S
+        self.suspects[log_dir] = now_s + SUSPECT_FOR_S
+
+    def is_suspect(self, log_dir: str, now_s: float) -> bool:
+        return _is_until(self.suspects, log_dir, now_s)
 
     def __bool__(self) -> bool:
-        return bool(self._slow_until_s)
+        return bool(self._slow)
 
     def is_slow(self, log_dir: str, now_s: float) -> bool:
-        until_s = self._slow_until_s.get(log_dir)
-        if until_s is None:
-            return False
-        if now_s < until_s:
-            return True
-        del self._slow_until_s[log_dir]
+        return _is_until(self._slow, log_dir, now_s)
+
+
+def _is_until(until: dict[str, float], log_dir: str, now_s: float) -> bool:
+    until_s = until.get(log_dir)
+    if until_s is None:
         return False
+    if now_s < until_s:
+        return True
+    del until[log_dir]
+    return False
 
 
 class _Write:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.replication.slow_writes import SLOW_FOR_S, SlowDirectories
+from broker.replication.slow_writes import SLOW_FOR_S, SUSPECT_FOR_S, SlowDirectories
 from protocol.errors import ErrorCode
 from protocol.messages.produce import ProduceResponse
 from protocol.metadata.topics import PartitionChangeRecord
@@ -58,17 +58,18 @@ async def node(tmp_path: Path, disk: SlowDisk) -> AsyncIterator[MiniNode]:
         yield running
 
 
-def test_two_slow_writes_make_a_slow_directory_for_a_while() -> None:
+def test_a_directory_is_suspected_first() -> None:
     directories = SlowDirectories()
-    directories.took("d", 100.0, 0.03)
+    directories.took_long("d", 100.0, has_waited=False)
+    assert directories.is_suspect("d", 100.0)
     assert not directories.is_slow("d", 100.0)
-    directories.took("d", 120.0, 0.03)
-    assert not directories.is_slow("d", 120.0), "long after the first"
-    directories.took("d", 121.0, 0.03)
-    assert directories.is_slow("d", 121.0)
-    assert not directories.is_slow("other", 121.0)
-    assert directories.is_slow("d", 121.0 + SLOW_FOR_S - 1)
-    assert not directories.is_slow("d", 121.0 + SLOW_FOR_S)
+    assert not directories.is_suspect("d", 100.0 + SUSPECT_FOR_S)
+    assert not directories.suspects
+    directories.took_long("d", 200.0, has_waited=True)
+    assert directories.is_slow("d", 200.0)
+    assert not directories.is_slow("other", 200.0)
+    assert directories.is_slow("d", 200.0 + SLOW_FOR_S - 1)
+    assert not directories.is_slow("d", 200.0 + SLOW_FOR_S)
     assert not directories
 
 
@@ -97,7 +98,7 @@ async def test_it_recovers(node: MiniNode, disk: SlowDisk, monkeypatch: pytest.M
             await produce(client, "slow", batch(b"x"))
         assert replica.writes is not None
         disk.seconds = 0.0
-        node.replicas.slow_directories._slow_until_s.clear()
+        node.replicas.slow_directories._slow.clear()
         await produce(client, "slow", batch(b"x"))
         assert replica.writes is None
         assert values_of(await fetch(client, "slow", 0)) == [b"x"] * 4
