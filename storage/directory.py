@@ -212,7 +212,7 @@ class LogDirectories:
         if directory.had_clean_shutdown:
             # Gone before the first log is touched: a crash from now on is an unclean stop (KAFKA-10471).
             files.remove(marker)
-            files.sync_dir(directory.path)
+        files.sync_dir(directory.path)
         directory.recovery_points = self._read_offsets(directory, checkpoints.RECOVERY_POINT_CHECKPOINT)
         directory.log_start_offsets = self._read_offsets(directory, checkpoints.LOG_START_OFFSET_CHECKPOINT)
         jobs = []
@@ -232,7 +232,7 @@ class LogDirectories:
             else:
                 directory.logs_count += 1
                 config = config_of(name.topic_partition.topic)
-                jobs.append(LoadJob(files, directory, name, path, config, self._settings, now_ms=now_ms))
+                jobs.append(LoadJob(files, directory, name, path, config, self._settings, now_ms=now_ms, is_old=True))
         return jobs
 
     def _read_offsets(self, directory: LogDirectory, name: str) -> dict[TopicPartition, int]:

@@ -89,7 +89,9 @@ class LoadJob:
         now_ms: int,
         topic_id: Uuid | None = None,
         checkpoint: CheckpointJob | None = None,
+        is_old: bool = False,
     ) -> None:
+        """`is_old`: found when the directory was loaded, and synced then."""
         self.directory = directory
         self.name = name
         self.log: Log | None = None
@@ -101,6 +103,7 @@ class LoadJob:
         self._now_ms = now_ms
         self._topic_id = topic_id
         self._checkpoint = checkpoint
+        self._is_old = is_old
         self._recovery_point = directory.recovery_points.get(name.topic_partition, 0)
         self._log_start_offset = directory.log_start_offsets.get(name.topic_partition, 0)
 
@@ -125,6 +128,7 @@ class LoadJob:
             recovery_point=self._recovery_point,
             log_start_offset=self._log_start_offset,
             clean_shutdown=self.directory.had_clean_shutdown,
+            is_parent_synced=self._is_old,
             topic_id=self._topic_id,
             open_segments=settings.open_segments,
             randrange=settings.randrange,

@@ -93,6 +93,8 @@ class Log(ReadableLog):
         open_segments: OpenSegments,
         jitter_ms: Callable[[], int],
         now_ms: int,
+        are_names_synced: bool,
+        is_parent_synced: bool,
     ) -> None:
         self.files = files
         self.directory = directory
@@ -118,9 +120,9 @@ class Log(ReadableLog):
         self._first_unstable_offset: int | None = None
         self._flushing: FlushJob | None = None
         self._unsynced_snapshots: list[str] = []
-        self._names_changed = True
+        self._names_changed = not are_names_synced
         self._names_removed = False
-        self._parent_synced = False
+        self._parent_synced = is_parent_synced
         self._update_first_unstable_offset()
 
     @classmethod
@@ -135,6 +137,7 @@ class Log(ReadableLog):
         recovery_point: int = 0,
         log_start_offset: int = 0,
         clean_shutdown: bool = False,
+        is_parent_synced: bool = False,
         topic_id: Uuid | None = None,
         open_segments: OpenSegments | None = None,
         randrange: Callable[[int, int], int] | None = None,
@@ -142,6 +145,8 @@ class Log(ReadableLog):
         transaction_verification_enabled: bool = True,
     ) -> Log:
         """Create the log, or load it and recover it as needed. May take long: it belongs on an executor.
+
+        `is_parent_synced` says that the directory was there, and its parent synced since; else the first flush does it.
 
         OSError as it comes, for the caller knows more of the directory; CorruptLogError where synced data is damaged;
         ApiError(INCONSISTENT_TOPIC_ID) if the directory belongs to another topic.
@@ -191,6 +196,8 @@ class Log(ReadableLog):
             open_segments=open_segments,
             jitter_ms=jitter_ms,
             now_ms=now_ms,
+            are_names_synced=clean_shutdown and is_parent_synced,
+            is_parent_synced=is_parent_synced,
         )
         log.truncated_bytes_at_open = loaded.truncated_bytes
         return log
@@ -686,7 +693,10 @@ class Log(ReadableLog):
             self.active.seal()
             if self.leader_epochs.dirty:
                 self._write_leader_epochs()
-            self.producer_state.take_snapshot(sync=bool(self.producer_state.producers))
+            has_producers = bool(self.producer_state.producers)
+            if self.producer_state.take_snapshot(sync=has_producers) is not None and has_producers:
+                # Without the snapshot, Kafka takes a log that was stopped cleanly for one without producers.
+                self.files.sync_dir(self.directory)
         except OSError as e:
             raise storage_error(self.log_dir, e, f"closing {self.topic_partition}") from e
         finally:

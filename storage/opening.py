@@ -55,7 +55,7 @@ def read_leader_epochs(files: Files, directory: str) -> LeaderEpochs | None:
 
 
 def rebuild_leader_epochs(epochs: LeaderEpochs, segments: Sequence[Segment]) -> None:
-    """From the headers of all batches; marked to be written even if there are none, so that it happens once."""
+    """From the headers of all batches; marked to be written even if they tell nothing, so that it happens once."""
     epochs.clear()
     for segment in segments:
         try:
@@ -64,4 +64,4 @@ def rebuild_leader_epochs(epochs: LeaderEpochs, segments: Sequence[Segment]) -> 
                     epochs.assign(batch.partition_leader_epoch, batch.base_offset)
         except ApiError as e:
             logger.error("leader epochs: %s", e)
-    epochs.dirty = True
+    epochs.dirty = any(segment.size for segment in segments)

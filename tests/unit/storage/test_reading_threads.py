@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from protocol.errors import ApiError, ErrorCode
 from protocol.ids import TopicPartition
@@ -54,6 +58,15 @@ class Reader(threading.Thread):
         self.reads += 1
 
 
+@pytest.fixture
+def quick_switches() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.0001)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("quick_switches")
 def test_readers_beside_the_owner(tmp_path: Path) -> None:
     log = Log.open(
         DiskFiles(),
