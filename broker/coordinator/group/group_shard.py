@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import struct
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -26,7 +27,7 @@ from broker.coordinator.group.offsets import OffsetAndMetadata, OffsetStore
 from broker.coordinator.group.rebalances import Rebalances
 from broker.coordinator.group.records import group_tombstone
 from broker.coordinator.group.settings import GroupSettings
-from broker.coordinator.shard import NOTHING, Outcome, ShardTimers
+from broker.coordinator.shard import Outcome, ShardTimers
 from protocol.coordinator.group import (
     GroupMetadataKey,
     GroupMetadataValue,
@@ -51,6 +52,7 @@ NO_PRODUCER_ID: Final = -1
 OWN_RECORD_TYPES: Final = frozenset({0, 1, 2})
 EXPIRY_KEY: Final = ("expire-group-metadata",)
 GROUPS_PER_SLICE: Final = 200
+RECORDS_PER_SLICE: Final = 200
 RETRY_MS: Final = 500
 DESCRIBE_NOT_FOUND_VERSION: Final = 6
 
@@ -73,6 +75,8 @@ class GroupShard:
         self._settings = settings
         self._timers = timers
         self._topic_deletions = 0
+        self._end_offset = 0
+        """Behind the last record replayed."""
         self.rebalances = Rebalances(self.groups, settings, timers, counters)
         self.membership = Membership(self.groups, self.foreign_groups, self.rebalances, settings, new_id)
         self.offsets = OffsetRequests(self.groups, self.foreign_groups, self.store, self.rebalances, settings, counters)
@@ -95,6 +99,7 @@ class GroupShard:
 
     def replay(self, offset: int, producer_id: int, record: CoordinatorRecord) -> None:
         key, value = record.key, record.value
+        self._end_offset = offset + 1
         if isinstance(key, OffsetCommitKey | LegacyOffsetCommitKey):
             self._replay_offset(offset, producer_id, key, value)
         elif isinstance(key, GroupMetadataKey):
@@ -181,10 +186,9 @@ class GroupShard:
     # ---- life
 
     def finish_loading(self, now_ms: int) -> Iterator[None]:
-        for count, (group_id, loaded) in enumerate(list(self.groups.items())):
+        for group_id, loaded in list(self.groups.items()):
             if loaded.stored is not None:
                 self._open(ClassicGroup.from_stored(group_id, loaded.stored), now_ms)
-            if count % GROUPS_PER_SLICE == 0:
                 yield
         for foreign in self.foreign_groups.values():
             logger.warning(
@@ -283,45 +287,64 @@ class GroupShard:
 
     def _schedule_expiry(self) -> None:
         interval_ms = self._settings.offsets_retention_check_interval_ms
-        self._timers.schedule(EXPIRY_KEY, interval_ms, lambda now_ms: self._sweep(list(self.groups), now_ms))
+        self._timers.schedule(EXPIRY_KEY, interval_ms, lambda now_ms: self._sweep(deque(self.groups), now_ms))
 
-    def _sweep(self, group_ids: list[str], now_ms: int) -> Outcome[None]:
-        """Looks through some of the groups, and leaves the rest to the next turn of the event loop."""
-        records: list[CoordinatorRecord] = []
-        for group_id in group_ids[:GROUPS_PER_SLICE]:
-            group = self.groups.get(group_id)
-            if group is None:
-                continue
-            expired, is_all = self.offsets.expired(group, now_ms)
-            records += expired
-            if is_all and group.is_empty:
-                records.append(group_tombstone(group_id))
-        rest = group_ids[GROUPS_PER_SLICE:]
-        if rest:
-            self._timers.schedule(EXPIRY_KEY, 0, lambda then_ms: self._sweep(rest, then_ms))
+    def _sweep(self, group_ids: deque[str], now_ms: int) -> Outcome[None]:
+        """Looks through some of the groups, and leaves the rest to a later turn of the event loop."""
+        _, records = _slice(group_ids, lambda group_id: self._expired(group_id, now_ms))
+        if group_ids:
+            self._timers.schedule(EXPIRY_KEY, 0, lambda then_ms: self._sweep(group_ids, then_ms))
         else:
             self._schedule_expiry()
         if records:
             logger.info("%s: %d offsets and groups have expired", self.topic_partition, len(records))
         return Outcome(None, records, saw=(), is_atomic=False)
 
+    def _expired(self, group_id: str, now_ms: int) -> list[CoordinatorRecord]:
+        group = self.groups.get(group_id)
+        if group is None:
+            return []
+        records, is_all = self.offsets.expired(group, now_ms)
+        if is_all and group.is_empty:
+            records.append(group_tombstone(group_id))
+        return records
+
     def on_topics_deleted(self, topics: Sequence[tuple[str, Uuid]]) -> None:
-        """Removes the offsets of topics (name, id), in a turn of its own."""
+        """Removes the offsets of topics (name, id), in turns of its own."""
         self._topic_deletions += 1
         key = ("topics-deleted", str(self._topic_deletions))
+        end_offset = self._end_offset
+        group_ids = deque(dict.fromkeys((*self.store.committed.by_group, *self.store.open_producers)))
 
         def remove(now_ms: int) -> Outcome[None]:
+            seen, records = _slice(
+                group_ids, lambda group_id: self.offsets.of_deleted_topics(group_id, topics, end_offset)
+            )
+
             def on_done(error: ErrorCode, now_ms: int) -> None:
                 if error and error != ErrorCode.REQUEST_TIMED_OUT:
+                    group_ids.extend(seen)
                     self._timers.schedule(key, RETRY_MS, remove)
 
-            records = self.offsets.of_deleted_topics(topics)
-            if not records:
-                return NOTHING
-            logger.info("%s: %d offsets of deleted topics are removed", self.topic_partition, len(records))
+            if group_ids:
+                self._timers.schedule(key, 0, remove)
+            if records:
+                logger.info("%s: %d offsets of deleted topics are removed", self.topic_partition, len(records))
             return Outcome(None, records, saw=(), is_atomic=False, on_done=on_done)
 
         self._timers.schedule(key, 0, remove)
+
+
+def _slice(
+    group_ids: deque[str], records_of: Callable[[str], list[CoordinatorRecord]]
+) -> tuple[list[str], list[CoordinatorRecord]]:
+    """As many of the groups as one turn of the event loop may deal with, taken out, and their records."""
+    seen: list[str] = []
+    records: list[CoordinatorRecord] = []
+    while group_ids and len(seen) < GROUPS_PER_SLICE and len(records) < RECORDS_PER_SLICE:
+        seen.append(group_ids.popleft())
+        records += records_of(seen[-1])
+    return seen, records
 
 
 def _listed(group_id: str, protocol_type: str, state: str, kind: GroupKind) -> ListGroupsResponse.ListedGroup:

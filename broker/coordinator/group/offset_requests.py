@@ -209,15 +209,23 @@ class OffsetRequests:
         begin_ms = offset.commit_timestamp_ms if since_ms is None else since_ms
         return now_ms - begin_ms >= self._settings.offsets_retention_ms
 
-    def of_deleted_topics(self, topics: Collection[tuple[str, Uuid]]) -> list[CoordinatorRecord]:
-        """Tombstones for offsets of topics (name, id) that exist no more; a later topic of that name keeps its own."""
-        records: dict[tuple[str, str, int], CoordinatorRecord] = {}
-        for offsets in (self._store.committed, *self._store.pending.values()):
-            for group_id, by_topic in offsets.by_group.items():
-                for name, topic_id in topics:
-                    for partition, offset in by_topic.get(name, {}).items():
-                        if offset.topic_id in (ZERO_UUID, topic_id):
-                            records[group_id, name, partition] = offset_tombstone(group_id, name, partition)
+    def of_deleted_topics(
+        self, group_id: str, topics: Collection[tuple[str, Uuid]], end_offset: int
+    ) -> list[CoordinatorRecord]:
+        """Tombstones for a group's offsets in topics (name, id) that exist no more, pending ones too. A later topic of
+        the name keeps its own: those with another id, and those recorded at `end_offset` or behind."""
+        records: dict[tuple[str, int], CoordinatorRecord] = {}
+        committed = self._store.committed.by_group.get(group_id, {})
+        for name, topic_id in topics:
+            for partition, offset in committed.get(name, {}).items():
+                if offset.record_offset < end_offset and _same_topic(offset.topic_id, topic_id):
+                    records[name, partition] = offset_tombstone(group_id, name, partition)
+        ids = dict(topics)
+        for (name, partition), producers in self._store.open_producers.get(group_id, {}).items():
+            for producer_id in producers if name in ids else ():
+                pending = self._store.pending[producer_id].get(group_id, name, partition)
+                if pending is not None and _same_topic(pending.topic_id, ids[name]):
+                    records[name, partition] = offset_tombstone(group_id, name, partition)
         return list(records.values())
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from broker.coordinator.group.classic_group import GroupState
-from broker.coordinator.group.group_shard import GROUPS_PER_SLICE
+from broker.coordinator.group.group_shard import GROUPS_PER_SLICE, RECORDS_PER_SLICE
 from protocol.coordinator.group import OffsetCommitKey, OffsetCommitValue
 from protocol.coordinator.serde import GROUP_RECORDS, encode_key
 from protocol.errors import ErrorCode
@@ -373,7 +373,7 @@ async def test_many_groups_expire_in_slices() -> None:
     bench.time.pass_ms(WEEK_MS + CHECK_MS)
     assert bench.shard.groups == {}
     assert bench.coordinator.offsets_count == 0
-    assert len(bench.log.partition(PARTITION).batches) == batches + 3
+    assert len(bench.log.partition(PARTITION).batches) == batches + -(-count // (RECORDS_PER_SLICE // 2))
     assert bench.coordinator.counters.expired_offsets == count
     bench.assert_log_says_the_same()
 
@@ -401,6 +401,21 @@ async def test_offsets_go_with_their_topic() -> None:
     assert bench.offsets() == {U0: 3}
     assert bench.offsets("other") == {}
     bench.assert_log_says_the_same()
+
+
+async def test_topic_of_many_groups_goes_in_slices() -> None:
+    bench = await started()
+    for number in range(GROUPS_PER_SLICE + 10):
+        bench.commit({T0: number, T1: number, U0: number}, group_id=f"g{number}")
+    bench.coordinator.on_topics_deleted([("t", Uuid(b"t" * 16))])
+    bench.log.fail_with = ErrorCode.NOT_ENOUGH_REPLICAS
+    bench.time.pass_ms(1000)
+    bench.log.fail_with = None
+    bench.commit({T0: 0}, group_id="g8")
+    bench.time.pass_ms(1000)
+    assert bench.coordinator.offsets_count == GROUPS_PER_SLICE + 11
+    assert bench.offsets("g7") == {U0: 7}
+    assert bench.offsets("g8") == {T0: 0, U0: 8}, "committed since, so in a new topic of that name"
 
 
 async def test_topic_deleted_while_the_shard_loads() -> None:
