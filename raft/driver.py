@@ -150,6 +150,7 @@ class RaftDriver:
         self._appending: dict[int, Sequence[VersionedRecord]] = {}
         self._leader = ChangeLeader(None, 0)
         self._high_watermark: int | None = None
+        self._committed_offset = 0
         self._is_syncing = False
         self._is_sync_due = False
         self._linger: asyncio.TimerHandle | asyncio.Handle | None = None
@@ -172,7 +173,9 @@ class RaftDriver:
         outline = self._log.outline()
         election = await self._disk.run(self._quorum_state.read)
         membership = await self._disk.run(load_membership, self._log, outline, self.config.static_voters)
-        self._high_watermark = outline.start_offset or None
+        # What the log no longer holds was committed. How far the rest is, only the quorum can tell: who took this for
+        # the high watermark would believe the state as of the log's start to be the present one.
+        self._committed_offset = outline.start_offset
         self._quorum = Quorum(self.config, membership, outline, election, self._random)
         self._enqueue(self._quorum.start(self._now()))
         self._schedule_clean()
@@ -235,7 +238,7 @@ class RaftDriver:
 
     @property
     def high_watermark(self) -> int | None:
-        """All below is committed; None until that is known. Never goes back."""
+        """All below is committed; None until the quorum has told it since the start. Never goes back."""
         return self._high_watermark
 
     @property
@@ -472,7 +475,7 @@ class RaftDriver:
         self._tail.add(committed_batch(RecordBatch(memoryview(effect.batch)), records))
 
     def _advance_high_watermark(self, offset: int) -> None:
-        self._high_watermark = offset
+        self._high_watermark = self._committed_offset = offset
         self._log.advance_high_watermark(offset)
         self._tail.forget_before(min((feed.next_offset for feed in self._feeds.values()), default=offset))
         for feed in self._feeds.values():
@@ -639,7 +642,7 @@ class RaftDriver:
 
     @property
     def committed_offset(self) -> int:
-        return self._high_watermark or 0
+        return self._committed_offset
 
     @property
     def log_start_offset(self) -> int:

@@ -159,7 +159,9 @@ def _start_add_voter(
     node = Node(key.id, *address)
     if not quorum.connections.is_ready(node, quorum.now.ms):
         return add_voter_response(ErrorCode.REQUEST_TIMED_OUT, f"voter {key.id} cannot be asked for its versions now")
-    expires_at_ms = quorum.send(node, lambda: ApiVersionsRequest(client_software_name="barnabas-raft"))
+    expires_at_ms = quorum.send(
+        node, lambda: ApiVersionsRequest(client_software_name="barnabas", client_software_version="raft")
+    )
     leader.pending_add = PendingAddVoter(event.request_id, key, endpoints, request.ack_when_committed, expires_at_ms)
     return None
 
