@@ -81,6 +81,8 @@ class LogDirectories:
         self.logs: dict[TopicPartition, Log] = {}
         self.future_logs: dict[TopicPartition, Log] = {}
         self.stray_directories: list[str] = []
+        self.cordoned: frozenset[str] = frozenset()
+        """Directories that get no new logs as long as there are others (KIP-1066)."""
         self.corrupt: dict[TopicPartition, CorruptLogError] = {}
         """Partitions whose log was refused; their directories are fine."""
         self._doomed: list[tuple[str, int]] = []
@@ -102,8 +104,7 @@ class LogDirectories:
     def _open_directory(self, directory: LogDirectory) -> None:
         files, path = self._files, directory.path
         if not files.is_dir(path):
-            files.make_dirs(path)
-            files.sync_dir(posixpath.dirname(path) or ".")
+            make_dirs_durably(files, path)
         directory.lock = files.lock(directory.file(checkpoints.LOCK))
         directory.meta_properties = read_meta_properties(files, path)
 
@@ -320,7 +321,8 @@ class LogDirectories:
         if topic_partition in self.corrupt:
             raise self.corrupt[topic_partition]
         if directory is None:
-            directory = min(self.online, key=lambda directory: directory.logs_count)
+            open_ones = [each for each in self.online if each.path not in self.cordoned] or self.online
+            directory = min(open_ones, key=lambda each: each.logs_count)
         directory.logs_count += 1
         checkpoint = None
         if topic_partition in directory.recovery_points or topic_partition in directory.log_start_offsets:

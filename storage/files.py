@@ -118,11 +118,13 @@ class Files(Protocol):
 class DiskFile:
     """One descriptor, closed with the last reference."""
 
-    __slots__ = ("_fd", "path")
+    __slots__ = ("_can_tell", "_fd", "path")
 
     def __init__(self, path: str, fd: int) -> None:
         self.path = path
         self._fd = fd
+        self._can_tell = True
+        """Whether the file system knows what is cached: tmpfs, which never waits, and some overlays do not."""
 
     def pread(self, size: int, offset: int) -> bytes:
         data = os.pread(self._fd, size, offset)
@@ -136,6 +138,8 @@ class DiskFile:
         return b"".join(parts)
 
     def pread_nowait(self, size: int, offset: int) -> Buffer | None:
+        if not self._can_tell:
+            return self.pread(size, offset)
         buffer = bytearray(size)
         try:
             count = os.preadv(self._fd, (buffer,), offset, os.RWF_NOWAIT)
@@ -144,7 +148,7 @@ class DiskFile:
         except OSError as e:
             if e.errno not in (errno.EOPNOTSUPP, errno.EINVAL):
                 raise
-            # A file system that cannot tell, such as overlayfs in older kernels or tmpfs, which never waits.
+            self._can_tell = False
             return self.pread(size, offset)
         if count == size:
             return buffer
@@ -326,3 +330,13 @@ class DiskFiles:
     def disk_usage(self, path: str) -> tuple[int, int]:
         usage = shutil.disk_usage(path)
         return usage.total, usage.free
+
+
+def make_dirs_durably(files: Files, path: str) -> None:
+    """A new directory with its parents, all of which outlast a power cut."""
+    made = [path]
+    while (parent := os.path.dirname(made[-1]) or ".") != made[-1] and not files.is_dir(parent):
+        made.append(parent)
+    files.make_dirs(path)
+    for each in reversed(made):
+        files.sync_dir(os.path.dirname(each) or ".")

@@ -129,6 +129,13 @@ class TestLogs:
             made.loaded(job)
         assert sorted(log.log_dir for log in made.all_logs()) == [A, A, B, B]
 
+    def test_cordoned_directories_get_no_new_ones(self) -> None:
+        made = directories(MemoryFiles(), A, B)
+        made.cordoned = frozenset({A})
+        assert [create(made, each).log_dir for each in (T0, T1)] == [B, B]
+        made.cordoned = frozenset({A, B})
+        assert create(made, T2).log_dir == A
+
     @pytest.mark.parametrize("clean", [True, False])
     def test_loaded_again(self, clean: bool) -> None:
         files = MemoryFiles()
