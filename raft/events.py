@@ -7,8 +7,9 @@ by a `LogSynced` event, and until then the machine counts what is not synced as 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
+
+import msgspec
 
 from protocol.errors import ErrorCode
 from protocol.ids import OffsetAndEpoch, TopicPartition, Uuid
@@ -30,8 +31,7 @@ class Now(NamedTuple):
     wall_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class QuorumConfig:
+class QuorumConfig(msgspec.Struct, frozen=True):
     """A member's settings. The times are `controller.quorum.*`, with Kafka's defaults."""
 
     node_id: int
@@ -68,13 +68,11 @@ class QuorumConfig:
 # ---- events
 
 
-@dataclass(frozen=True, slots=True)
-class TimePassed:
+class TimePassed(msgspec.Struct, frozen=True):
     """The deadline was reached (or anything else suggests to look at the clock)."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestArrived:
+class RequestArrived(msgspec.Struct, frozen=True):
     """A peer's or a client's request. Exactly one `SendResponse` or `SendRecords` with this id follows, now or
     later."""
 
@@ -84,8 +82,7 @@ class RequestArrived:
     listener_name: str
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseArrived:
+class ResponseArrived(msgspec.Struct, frozen=True):
     """The answer to a `SendRequest`, or the error that stands for it when none came."""
 
     correlation_id: int
@@ -94,8 +91,7 @@ class ResponseArrived:
     error: ErrorCode = ErrorCode.NONE
 
 
-@dataclass(frozen=True, slots=True)
-class BatchAppended:
+class BatchAppended(msgspec.Struct, frozen=True):
     """The local state machine wants this batch in the log; offsets and epoch in it are those of the leader's log
     end."""
 
@@ -104,8 +100,7 @@ class BatchAppended:
     last_offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class LogSynced:
+class LogSynced(msgspec.Struct, frozen=True):
     """All below `end_offset`, as it was when the sync began, is durable. `truncations` tells syncs from before a
     cut."""
 
@@ -113,15 +108,13 @@ class LogSynced:
     truncations: int
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotCreated:
+class SnapshotCreated(msgspec.Struct, frozen=True):
     """The local state machine froze a snapshot of committed records."""
 
     snapshot_id: OffsetAndEpoch
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotInstalled:
+class SnapshotInstalled(msgspec.Struct, frozen=True):
     """The snapshot fetched from the leader is durable and visible; this is what its control records say."""
 
     snapshot_id: OffsetAndEpoch
@@ -129,20 +122,17 @@ class SnapshotInstalled:
     voters: VoterSet | None
 
 
-@dataclass(frozen=True, slots=True)
-class LogCleaned:
+class LogCleaned(msgspec.Struct, frozen=True):
     """Retention chose this snapshot: what lies before it can go."""
 
     snapshot_id: OffsetAndEpoch
 
 
-@dataclass(frozen=True, slots=True)
-class ResignRequested:
+class ResignRequested(msgspec.Struct, frozen=True):
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class KRaftVersionRequested:
+class KRaftVersionRequested(msgspec.Struct, frozen=True):
     """The controller finalises kraft.version. The result is the machine's `upgrade_error`, None if it was accepted."""
 
     epoch: int
@@ -150,8 +140,7 @@ class KRaftVersionRequested:
     validate_only: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ShutdownRequested:
+class ShutdownRequested(msgspec.Struct, frozen=True):
     timeout_ms: float
 
 
@@ -173,51 +162,44 @@ Event: TypeAlias = (
 # ---- effects
 
 
-@dataclass(frozen=True, slots=True)
-class PersistElection:
+class PersistElection(msgspec.Struct, frozen=True):
     """Write quorum-state and wait until it is durable."""
 
     state: ElectionState
     kraft_version: int
 
 
-@dataclass(frozen=True, slots=True)
-class AppendAsLeader:
+class AppendAsLeader(msgspec.Struct, frozen=True):
     batch: bytes
     epoch: int
     base_offset: int
     last_offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class AppendAsFollower:
+class AppendAsFollower(msgspec.Struct, frozen=True):
     batches: list[Buffer]
     epoch: int  # of the leader
     base_offset: int
     last_offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class SyncLog:
+class SyncLog(msgspec.Struct, frozen=True):
     """Make the log durable up to its end; answered by `LogSynced`. One sync may answer many of these."""
 
     end_offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class TruncateLog:
+class TruncateLog(msgspec.Struct, frozen=True):
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class AdvanceHighWatermark:
+class AdvanceHighWatermark(msgspec.Struct, frozen=True):
     """All below `offset` is committed. Never goes back."""
 
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeLeader:
+class ChangeLeader(msgspec.Struct, frozen=True):
     """Who leads, as listeners are to learn it. With `start_offset`, this node leads, and a listener hears of it once it
     has been fed past that offset, so past all records of earlier epochs."""
 
@@ -226,21 +208,18 @@ class ChangeLeader:
     start_offset: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SendRequest:
+class SendRequest(msgspec.Struct, frozen=True):
     correlation_id: int
     node: Node
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class SendResponse:
+class SendResponse(msgspec.Struct, frozen=True):
     request_id: int
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class SendRecords:
+class SendRecords(msgspec.Struct, frozen=True):
     """Answer a Fetch with records of the log below `end_offset`, which the performer reads into the response."""
 
     request_id: int
@@ -251,8 +230,7 @@ class SendRecords:
     max_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class SendSnapshot:
+class SendSnapshot(msgspec.Struct, frozen=True):
     """Answer a FetchSnapshot with a slice of the snapshot, or with SNAPSHOT_NOT_FOUND or POSITION_OUT_OF_RANGE."""
 
     request_id: int
@@ -262,39 +240,33 @@ class SendSnapshot:
     max_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class BeginSnapshot:
+class BeginSnapshot(msgspec.Struct, frozen=True):
     """Start to write the snapshot that the leader names; one begun before is given up."""
 
     snapshot_id: OffsetAndEpoch
 
 
-@dataclass(frozen=True, slots=True)
-class AppendSnapshot:
-    data: Buffer = field(repr=False)
+class AppendSnapshot(msgspec.Struct, frozen=True):
+    data: Buffer
 
 
-@dataclass(frozen=True, slots=True)
-class InstallSnapshot:
+class InstallSnapshot(msgspec.Struct, frozen=True):
     """Freeze the snapshot begun, cut the whole log and start it where the snapshot ends; then `SnapshotInstalled`."""
 
     snapshot_id: OffsetAndEpoch
 
 
-@dataclass(frozen=True, slots=True)
-class AbandonSnapshot:
+class AbandonSnapshot(msgspec.Struct, frozen=True):
     """Give up the snapshot begun."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteBefore:
+class DeleteBefore(msgspec.Struct, frozen=True):
     """Delete segments and snapshots before this one."""
 
     snapshot_id: OffsetAndEpoch
 
 
-@dataclass(frozen=True, slots=True)
-class CompleteShutdown:
+class CompleteShutdown(msgspec.Struct, frozen=True):
     """Nothing more to say to the others; `timed_out` if they did not take over in time."""
 
     timed_out: bool

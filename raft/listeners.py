@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol, overload
+
+import msgspec
 
 from protocol.errors import DecodeError
 from protocol.ids import OffsetAndEpoch
@@ -53,8 +54,7 @@ class LazyRecords(Sequence[VersionedRecord]):
         return list(self)[index]
 
 
-@dataclass(frozen=True, slots=True)
-class CommittedBatch:
+class CommittedBatch(msgspec.Struct, frozen=True):
     """One batch of the log: metadata records, or the control records of Raft, never both."""
 
     base_offset: int

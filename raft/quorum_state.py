@@ -7,8 +7,9 @@ FileQuorumStateStore.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from protocol.errors import DecodeError
 from protocol.messages.quorum_state import QuorumStateData
@@ -23,8 +24,7 @@ class QuorumStateError(Exception):
     """The file is not one that we may go on from; starting afresh could vote twice in an epoch."""
 
 
-@dataclass(frozen=True, slots=True)
-class ElectionState:
+class ElectionState(msgspec.Struct, frozen=True):
     """`voter_ids` is kept for version 0 of the file alone, which names them."""
 
     epoch: int

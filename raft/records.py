@@ -13,8 +13,9 @@ Counterparts in Kafka: ControlRecord, BatchAccumulator, BatchBuilder, RecordsIte
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from protocol import schema
 from protocol.errors import DecodeError
@@ -47,8 +48,7 @@ _CLASSES: dict[ControlRecordType, type[Message]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ControlRecord:
+class ControlRecord(msgspec.Struct, frozen=True):
     """One record of a control batch. `message` is None for a type that this version does not know."""
 
     type: ControlRecordType

@@ -10,8 +10,10 @@ Counterparts in Kafka: the Fetch and FetchSnapshot handlers of KafkaRaftClient, 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from protocol.errors import DecodeError, ErrorCode
 from protocol.ids import METADATA_TOPIC_ID, OffsetAndEpoch
@@ -44,8 +46,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class ParkedFetch:
+class ParkedFetch(msgspec.Struct, frozen=True):
     event: RequestArrived
     request: FetchRequest
     expires_at_ms: float

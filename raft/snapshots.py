@@ -14,8 +14,9 @@ Counterparts in Kafka: Snapshots, RecordsSnapshotWriter, RecordsSnapshotReader (
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from protocol.errors import DecodeError
 from protocol.ids import OffsetAndEpoch
@@ -79,8 +80,7 @@ def header_batch(snapshot_id: OffsetAndEpoch, timestamp: int, now_ms: int, membe
     return control_batch(records, 0, snapshot_id.epoch, now_ms)
 
 
-@dataclass(frozen=True, slots=True)
-class MembershipAt:
+class MembershipAt(msgspec.Struct, frozen=True):
     """kraft.version and voters as of an offset."""
 
     kraft_version: int
