@@ -11,7 +11,6 @@ Counterpart: kafka-storage format, Formatter, DynamicVoters (KIP-631, KIP-853).
 
 from __future__ import annotations
 
-import posixpath
 import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -35,7 +34,7 @@ from raft.log import BOOTSTRAP_SNAPSHOT_ID, Buffer
 from raft.snapshots import MembershipAt, SnapshotWriter, file_name
 from raft.voters import Address, Endpoints, ReplicaKey, VoterNode, VoterSet
 from storage.checkpoints import META_PROPERTIES, MetaProperties, decode_meta_properties, encode_meta_properties
-from storage.files import Files
+from storage.files import Files, make_dirs_durably
 
 METADATA_DIRECTORY: Final = f"{METADATA_TOPIC_NAME}-0"
 
@@ -84,8 +83,7 @@ def format_directories(
         directory_id = random.uuid()
         if is_metadata and voters is not None:
             directory_id = _voter_directory(voters, config.node_id) or directory_id
-        files.make_dirs(directory)
-        files.sync_dir(posixpath.dirname(directory))
+        make_dirs_durably(files, directory)
         files.write_atomically(f"{directory}/{BOOTSTRAP_CHECKPOINT}", encode_bootstrap(bootstrap, now_ms))
         if is_metadata and voters is not None:
             _write_voters(files, directory, voters, levels[KRAFT_VERSION], now_ms)

@@ -37,7 +37,7 @@ from storage.directory_jobs import (
 )
 from storage.directory_names import DirectoryKind, DirectoryName, log_name, marked_name, parse_name
 from storage.failures import CorruptLogError, TransientStorageError, storage_error
-from storage.files import Files
+from storage.files import Files, make_dirs_durably
 from storage.log import Log
 from storage.log_config import LogConfig
 from storage.open_segments import OpenSegments

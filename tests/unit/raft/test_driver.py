@@ -273,6 +273,33 @@ async def test_late_listener_gets_the_snapshot_and_what_follows() -> None:
         ]
 
 
+async def test_where_the_log_starts_is_no_high_watermark() -> None:
+    """A state machine that took the state as of the snapshot for the present one would miss all that came since."""
+    disk = formatted_disk()
+    async with running(disk) as node:
+        for name in "abc":
+            node.driver.schedule_append(1, [feature(name)])
+        await until(lambda: node.driver.high_watermark == 6)
+        writer = node.driver.create_snapshot(OffsetAndEpoch(5, 1), 1234)
+        assert writer is not None
+        await writer.freeze()
+    MemoryLog(disk).delete_before(OffsetAndEpoch(5, 1))
+    again = Node(disk)
+    seen: list[int | None] = []
+
+    class Curious(Recorder):
+        def on_load_snapshot(self, snapshot: LoadedSnapshot) -> None:
+            seen.append(again.driver.high_watermark)
+
+    listener = Curious()
+    again.driver.register(listener)
+    await again.driver.start()
+    seen.append(again.driver.high_watermark)
+    await until(lambda: "c" in listener.names)
+    assert len(seen) == 2 and all(offset is None or offset > 6 for offset in seen)
+    await again.driver.close()
+
+
 async def test_snapshot_within_a_batch_is_our_mistake() -> None:
     async with running() as node:
         node.driver.schedule_append(1, [feature("a"), feature("b")])
