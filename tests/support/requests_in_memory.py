@@ -27,6 +27,9 @@ OFFSETS_TOPIC = "__consumer_offsets"
 GROUP = "committer"
 TOPIC_OF_COMMITS = "plain"
 TOPIC_RESOURCE = 2
+_NOT_YET = frozenset(
+    {ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, ErrorCode.NOT_COORDINATOR, ErrorCode.COORDINATOR_NOT_AVAILABLE}
+)
 
 
 async def create(client: Client, name: str, config: Mapping[str, str], partitions: int = 1) -> Uuid | None:
@@ -81,8 +84,8 @@ async def produce(
     return ErrorCode(answer.error_code), answer.base_offset
 
 
-async def read_all(client: Client, topic: str, partition: int) -> list[bytes]:
-    """All values from offset 0 on; the offsets have no holes, the checksums are right."""
+async def read_all(client: Client, topic: str, partition: int, start_offset: int = 0) -> list[bytes]:
+    """All values from the offset on; the offsets have no holes, the checksums are right."""
     values: list[bytes] = []
     while True:
         request = FetchRequest(
@@ -92,7 +95,7 @@ async def read_all(client: Client, topic: str, partition: int) -> list[bytes]:
                     topic=topic,
                     partitions=[
                         FetchRequest.FetchPartition(
-                            partition=partition, fetch_offset=len(values), partition_max_bytes=1 << 20
+                            partition=partition, fetch_offset=start_offset + len(values), partition_max_bytes=1 << 20
                         )
                     ],
                 )
@@ -100,15 +103,16 @@ async def read_all(client: Client, topic: str, partition: int) -> list[bytes]:
         )
         answer = (await client.ask(request, 12, FetchResponse)).responses[0].partitions[0]
         assert answer.error_code == ErrorCode.NONE, (topic, partition, len(values), ErrorCode(answer.error_code))
-        if answer.high_watermark == len(values):
+        if answer.high_watermark == start_offset + len(values):
             return values
         records = answer.records or b""
         assert isinstance(records, bytes | bytearray | memoryview)
         for batch in iter_batches(records, partial_tail=True):
             assert batch.is_valid_crc()
             for record in batch.records():
-                if record.offset >= len(values):
-                    assert record.offset == len(values), (topic, partition, record.offset, len(values))
+                next_offset = start_offset + len(values)
+                if record.offset >= next_offset:
+                    assert record.offset == next_offset, (topic, partition, record.offset, next_offset)
                     assert record.value is not None
                     values.append(record.value)
 
@@ -166,7 +170,7 @@ async def _committed(client: Client) -> int | None:
         topics=[OffsetFetchRequest.OffsetFetchRequestTopic(name=TOPIC_OF_COMMITS, partition_indexes=[0])],
     )
     answer = await client.ask(request, 7, OffsetFetchResponse)
-    if answer.error_code == ErrorCode.COORDINATOR_LOAD_IN_PROGRESS:
+    if answer.error_code in _NOT_YET:
         return None
     assert answer.error_code == ErrorCode.NONE
     return max(answer.topics[0].partitions[0].committed_offset, 0)
@@ -175,8 +179,7 @@ async def _committed(client: Client) -> int | None:
 async def _finds_coordinator(client: Client) -> bool | None:
     """Makes the topic of offsets, too; true once group requests are served."""
     await client.ask(FindCoordinatorRequest(key=GROUP, key_type=0), 3, FindCoordinatorResponse)
-    code = await commit(client, 0)
-    return code == ErrorCode.NONE or None
+    return None if await _committed(client) is None else True
 
 
 async def until(probe: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
