@@ -31,7 +31,7 @@ from protocol.schema import Message, decode, decode_prefix, encode_parts
 log = logging.getLogger(__name__)
 
 _FIXED_HEADER = struct.Struct(">hhi")
-_FIXED_HEADER_AND_CLIENT_ID_SIZE = struct.Struct(">hhih")
+_CLIENT_ID_SIZE = struct.Struct(">h")
 _RESPONSE_HEADER_0 = struct.Struct(">ii")
 _RESPONSE_HEADER_1 = struct.Struct(">iix")
 
@@ -187,9 +187,9 @@ class Dispatcher:
 
 def _read_client_id(frame: Frame, flexible: bool) -> tuple[str | None, int]:
     """The client id, and where the body begins."""
-    if len(frame) < _FIXED_HEADER_AND_CLIENT_ID_SIZE.size:
+    if len(frame) < 10:
         raise DecodeError("the header ends before the client id")
-    size = _FIXED_HEADER_AND_CLIENT_ID_SIZE.unpack_from(frame)[3]
+    (size,) = _CLIENT_ID_SIZE.unpack_from(frame, 8)
     position = 10
     client_id = None
     if size >= 0:
@@ -211,13 +211,11 @@ def _read_client_id(frame: Frame, flexible: bool) -> tuple[str | None, int]:
 
 def _encode(response: Message, version: int, correlation_id: int, *, flexible: bool) -> Parts:
     parts: list[Any] = encode_parts(response, version)
-    size = 4
-    for part in parts:
-        size += len(part)
+    size = len(parts[0]) if len(parts) == 1 else sum(map(len, parts))
     if flexible:
-        parts[0] = _RESPONSE_HEADER_1.pack(size + 1, correlation_id) + parts[0]
+        parts[0] = _RESPONSE_HEADER_1.pack(size + 5, correlation_id) + parts[0]
     else:
-        parts[0] = _RESPONSE_HEADER_0.pack(size, correlation_id) + parts[0]
+        parts[0] = _RESPONSE_HEADER_0.pack(size + 4, correlation_id) + parts[0]
     return parts
 
 

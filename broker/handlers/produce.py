@@ -45,12 +45,22 @@ ADMIN_CLIENT_ID: Final = "__admin_client"
 SLICE_BYTES: Final = 2 * 1024 * 1024
 """What is checked at a stretch."""
 
+_REFUSED_BY_THE_LOG: Final = frozenset(
+    {
+        ErrorCode.INVALID_RECORD,
+        ErrorCode.INVALID_TIMESTAMP,
+        ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
+        ErrorCode.INVALID_PRODUCER_EPOCH,
+    }
+)
+"""Of a single batch: these errors come with where the log begins, as in Kafka."""
 _ATTRIBUTES_LOW_BYTE: Final = 22
 _TRANSACTIONAL: Final = 0x10
 _COMPRESSION: Final = 0x07
 
 # Shared by all partitions that do not set it; nothing ever changes it.
 _NO_LEADER: Final = ProduceResponse.LeaderIdAndEpoch()
+_NOT_LEADER: Final = int(ErrorCode.NOT_LEADER_OR_FOLLOWER)
 
 
 class _Append:
@@ -69,13 +79,17 @@ class _Append:
 
 def handle(request: ProduceRequest, context: RequestContext) -> HandlerResult:
     response, appends = _plan(request, context)
-    size = sum([len(append.records) for append in appends]) if len(appends) > 1 else 0
-    if size > SLICE_BYTES or any(recompresses(each.records, each.replica.settings.rules) for each in appends):
-        return _handle_slowly(request, context, response, appends)
     now_ms = context.node.clock.wall_ms()
     allow_zstd = context.api_version >= ZSTD_VERSION
+    size = 0
     for append in appends:
-        if not _prepare(append, now_ms, allow_zstd):
+        rules = append.replica.settings.rules
+        size += len(append.records)
+        if (
+            (size > SLICE_BYTES and append is not appends[0])
+            or (rules.compression is not None and recompresses(append.records, rules))
+            or not _prepare(append, now_ms, allow_zstd)
+        ):
             return _handle_slowly(request, context, response, appends)
     return _append_all(request.acks, request.timeout_ms, context, response, appends, now_ms)
 
@@ -127,11 +141,12 @@ def _plan(request: ProduceRequest, context: RequestContext) -> tuple[ProduceResp
                 response.error_code = ErrorCode.NOT_LEADER_OR_FOLLOWER
             else:
                 appends.append(_Append(response, replica, _view(data.records)))
-        topics.append(
-            ProduceResponse.TopicProduceResponse(
-                name=topic.name, topic_id=topic.topic_id, partition_responses=partitions
+        if partitions:
+            topics.append(
+                ProduceResponse.TopicProduceResponse(
+                    name=topic.name, topic_id=topic.topic_id, partition_responses=partitions
+                )
             )
-        )
     return ProduceResponse(responses=topics), appends
 
 
@@ -146,7 +161,7 @@ def _prepare(append: _Append, now_ms: int, allow_zstd: bool) -> bool:
     """False if it has to be done off the loop."""
     records, settings = append.records, append.replica.settings
     if len(records) > _ATTRIBUTES_LOW_BYTE and records[_ATTRIBUTES_LOW_BYTE] & _TRANSACTIONAL:
-        _refuse(append.response, ApiError(ErrorCode.INVALID_TXN_STATE, "this broker does not serve transactions"))
+        _refuse(append, ApiError(ErrorCode.INVALID_TXN_STATE, "this broker does not serve transactions"))
         return True
     try:
         append.batch = prepare_append(records, settings.rules_on_loop, now_ms=now_ms, allow_zstd=allow_zstd)
@@ -155,7 +170,7 @@ def _prepare(append: _Append, now_ms: int, allow_zstd: bool) -> bool:
         if error.code == ErrorCode.INVALID_RECORD and is_compressed and not error.record_errors:
             # Perhaps it is but larger than the limit for the loop.
             return False
-        _refuse(append.response, error)
+        _refuse(append, error)
     return True
 
 
@@ -166,7 +181,7 @@ def _prepare_fully(append: _Append, now_ms: int, allow_zstd: bool) -> None:
             append.records, append.replica.settings.rules, now_ms=now_ms, allow_zstd=allow_zstd
         )
     except RecordValidationError as error:
-        _refuse(append.response, error)
+        _refuse(append, error)
 
 
 # Appending.
@@ -201,7 +216,7 @@ async def _finish_queued(
         try:
             _appended(append, await future, acks)
         except ApiError as error:
-            _refuse(append.response, error)
+            _refuse(append, error)
         except Exception:
             append.response.error_code = ErrorCode.KAFKA_STORAGE_ERROR
     answer = _answer(acks, timeout_ms, context, response, appends)
@@ -211,10 +226,10 @@ async def _finish_queued(
 def _answer(
     acks: int, timeout_ms: int, context: RequestContext, response: ProduceResponse, appends: list[_Append]
 ) -> ProduceResponse | asyncio.Future[Any] | None:
-    waiting = [append for append in appends if append.wait_queue is not None]
     if acks == 0:
         _check_unanswered(response, context)
         return None
+    waiting = [append for append in appends if append.wait_queue is not None]
     if not waiting:
         return _finished(response, context)
     delayed = DelayedProduce(asyncio.get_running_loop(), timeout_ms / 1000)
@@ -229,7 +244,7 @@ def _append(append: _Append, batch: ValidatedAppend, acks: int, now_ms: int) -> 
     try:
         info = append.replica.append_in_turn(batch, acks, now_ms)
     except ApiError as error:
-        _refuse(append.response, error)
+        _refuse(append, error)
         return None
     except Exception:
         # The disk failed, or the state of the log is in doubt: it is offline by now, and the reason has been logged.
@@ -251,7 +266,7 @@ def _appended(append: _Append, info: AppendInfo, acks: int) -> None:
         if replica.log.high_watermark < end_offset:
             append.wait_queue, append.wait_offset = replica.high_watermark_waiters, end_offset
         else:
-            response.error_code = replica.state.acknowledgement()
+            response.error_code = replica.state.acknowledgement
     elif replica.settings.is_synced and replica.log.recovery_point < end_offset:
         append.wait_queue, append.wait_offset = replica.sync_waiters, end_offset
 
@@ -266,8 +281,11 @@ def _settle(response: PartitionResponse) -> Settle:
 # Answering.
 
 
-def _refuse(response: PartitionResponse, error: ApiError) -> None:
+def _refuse(append: _Append, error: ApiError) -> None:
+    response = append.response
     response.error_code = error.code
+    if error.code in _REFUSED_BY_THE_LOG and _is_one_batch(append.records):
+        response.log_start_offset = append.replica.log.log_start_offset
     if isinstance(error, RecordValidationError):
         response.error_message = error.message
         response.record_errors = [
@@ -276,6 +294,10 @@ def _refuse(response: PartitionResponse, error: ApiError) -> None:
             )
             for each in error.record_errors
         ]
+
+
+def _is_one_batch(records: memoryview) -> bool:
+    return len(records) > _ATTRIBUTES_LOW_BYTE and int.from_bytes(records[8:12], "big") + 12 == len(records)
 
 
 def _check_unanswered(response: ProduceResponse, context: RequestContext) -> None:
@@ -292,17 +314,17 @@ def _check_unanswered(response: ProduceResponse, context: RequestContext) -> Non
 
 def _finished(response: ProduceResponse, context: RequestContext) -> ProduceResponse:
     """Names the leaders of partitions that are not led here."""
-    if context.api_version < LEADER_ENDPOINTS_VERSION:
-        return response
-    leaders = Leaders(context)
+    leaders = None
     for topic in response.responses:
         for each in topic.partition_responses:
-            if each.error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER:
+            if each.error_code == _NOT_LEADER and context.api_version >= LEADER_ENDPOINTS_VERSION:
+                leaders = leaders or Leaders(context)
                 name = topic.name or context.node.metadata.topic_name(topic.topic_id) or ""
                 leader_id, leader_epoch = leaders.of(name, each.index)
                 each.current_leader = ProduceResponse.LeaderIdAndEpoch(leader_id=leader_id, leader_epoch=leader_epoch)
-    response.node_endpoints = [
-        ProduceResponse.NodeEndpoint(node_id=node_id, host=where.host, port=where.port, rack=rack)
-        for node_id, where, rack in leaders.endpoints()
-    ]
+    if leaders is not None:
+        response.node_endpoints = [
+            ProduceResponse.NodeEndpoint(node_id=node_id, host=where.host, port=where.port, rack=rack)
+            for node_id, where, rack in leaders.endpoints()
+        ]
     return response

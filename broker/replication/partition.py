@@ -89,15 +89,18 @@ not shutting down (KIP-841, KIP-903)."""
 
 class Partition:
     __slots__ = (
-        "_single",
+        "_min_insync_replicas",
+        "acknowledgement",
         "adding_replicas",
         "followers",
+        "has_enough_in_sync",
+        "is_leader",
+        "is_single",
         "isr",
         "leader_epoch",
         "leader_epoch_start_offset",
         "leader_id",
         "local_id",
-        "min_insync_replicas",
         "partition_epoch",
         "proposed_isr",
         "replicas",
@@ -120,14 +123,34 @@ class Partition:
         self.proposed_isr: tuple[int, ...] | None = None
         """Of the change in flight to the controller."""
         self.followers: dict[int, FollowerState] = {}
-        self.min_insync_replicas = 1
-        self._single = False
+        self._min_insync_replicas = 1
+        # What every append asks, kept up to date by `_changed`.
+        self.is_leader = False
+        self.is_single = False
+        """There are no other replicas."""
+        self.has_enough_in_sync = False
+        """Whether an append with acks=all may begin."""
+        self.acknowledgement = ErrorCode.NONE
+        """Of an append with acks=all that the high watermark has passed."""
+
+    def _changed(self) -> None:
+        needed = self.effective_min_insync_replicas
+        self.is_leader = self.leader_id == self.local_id
+        self.is_single = not self.followers
+        self.has_enough_in_sync = len(self.isr) >= needed
+        enough = len(self.maximal_isr) >= needed
+        self.acknowledgement = ErrorCode.NONE if enough else ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND
 
     # Leadership.
 
     @property
-    def is_leader(self) -> bool:
-        return self.leader_id == self.local_id
+    def min_insync_replicas(self) -> int:
+        return self._min_insync_replicas
+
+    @min_insync_replicas.setter
+    def min_insync_replicas(self, value: int) -> None:
+        self._min_insync_replicas = value
+        self._changed()
 
     @property
     def maximal_isr(self) -> tuple[int, ...]:
@@ -138,11 +161,11 @@ class Partition:
     @property
     def effective_min_insync_replicas(self) -> int:
         """No more than there are replicas at all."""
-        return min(self.min_insync_replicas, len(self.followers) + 1)
+        return min(self._min_insync_replicas, len(self.followers) + 1)
 
     @property
     def is_under_min_isr(self) -> bool:
-        return self.is_leader and len(self.isr) < self.effective_min_insync_replicas
+        return self.is_leader and not self.has_enough_in_sync
 
     def become_leader(self, registration: PartitionRegistration, log_end_offset: int, now_s: float) -> bool:
         """Takes over what the controller committed. True if it begins a leader epoch: then the caller records that the
@@ -163,6 +186,7 @@ class Partition:
             self.leader_epoch_start_offset = log_end_offset
         self.partition_epoch = registration.partition_epoch
         self.leader_id = self.local_id
+        self._changed()
         return is_new_epoch
 
     def become_follower(self, registration: PartitionRegistration) -> bool:
@@ -177,6 +201,7 @@ class Partition:
         self._assign(registration)
         self.isr = ()
         self.proposed_isr = None
+        self._changed()
         return is_new_epoch
 
     def _assign(self, registration: PartitionRegistration) -> None:
@@ -186,7 +211,6 @@ class Partition:
         self.followers = {
             each: known.get(each) or FollowerState(each) for each in registration.replicas if each != self.local_id
         }
-        self._single = not self.followers
 
     def check_leader_epoch(self, current_leader_epoch: int) -> ErrorCode:
         """Compares what a client or follower believes with what is so; -1 stands for no opinion."""
@@ -200,7 +224,7 @@ class Partition:
 
     def check_enough_in_sync(self) -> None:
         """Raises NOT_ENOUGH_REPLICAS where an append with acks=all must be refused."""
-        if len(self.isr) < self.effective_min_insync_replicas:
+        if not self.has_enough_in_sync:
             raise ApiError(
                 ErrorCode.NOT_ENOUGH_REPLICAS,
                 f"{self.topic_partition} has {len(self.isr)} in-sync replicas, "
@@ -213,9 +237,7 @@ class Partition:
         """Where the high watermark may rise to, None while it must stand still. `own_end_offset` is as far as the
         leader's own log counts. A follower that is caught up and about to join is waited for: else it would never
         get in."""
-        if self._single:
-            return own_end_offset if self.isr else None
-        if len(self.isr) < self.effective_min_insync_replicas:
+        if not self.has_enough_in_sync:
             return None
         high_watermark = own_end_offset
         maximal_isr = self.maximal_isr
@@ -227,12 +249,6 @@ class Partition:
             ):
                 high_watermark = follower.log_end_offset
         return high_watermark
-
-    def acknowledgement(self) -> ErrorCode:
-        """Of an append with acks=all that the high watermark has passed."""
-        if self.effective_min_insync_replicas <= len(self.maximal_isr):
-            return ErrorCode.NONE
-        return ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND
 
     # Followers and the ISR.
 
@@ -274,7 +290,7 @@ class Partition:
 
     def deadline(self, leader_end_offset: int, lag_max_s: float) -> float | None:
         """When `shrunk_isr` may have something to say, if nobody fetches until then."""
-        if self._single or self.proposed_isr is not None or not self.is_leader:
+        if self.is_single or self.proposed_isr is not None or not self.is_leader:
             return None
         due = [
             follower.last_caught_up_s + lag_max_s
@@ -286,10 +302,12 @@ class Partition:
     def propose_isr(self, isr: tuple[int, ...]) -> None:
         assert self.proposed_isr is None, "one change of the ISR at a time"
         self.proposed_isr = isr
+        self._changed()
 
     def isr_proposal_failed(self) -> None:
         """The controller refused it for good. Without an answer the proposal stands: it may have been committed."""
         self.proposed_isr = None
+        self._changed()
 
     def isr_committed(self, isr: tuple[int, ...], partition_epoch: int) -> bool:
         """What the controller answered to a proposal; true if it was news."""
@@ -298,4 +316,5 @@ class Partition:
         self.isr = isr
         self.partition_epoch = partition_epoch
         self.proposed_isr = None
+        self._changed()
         return True

@@ -143,8 +143,10 @@ class Replica:
         self, batch: ValidatedAppend, required_acks: int, now_ms: int, origin: AppendOrigin = AppendOrigin.CLIENT
     ) -> AppendInfo:
         """Appends as leader. ApiError or StorageError: then nothing was appended."""
-        self.check_append(required_acks)
-        assert not self.is_writing, "who appends to a slow directory queues"
+        state = self.state
+        if not (state.is_leader and state.has_enough_in_sync) or self.is_stopped:
+            self.check_append(required_acks)
+        assert self.writes is None or not self.writes.is_writing, "who appends to a slow directory queues"
         clock, slow = self._manager.clock, self._manager.slow_directories
         before_s = clock.monotonic()
         waits = -1
@@ -172,7 +174,7 @@ class Replica:
         """As `append`; a future where the directory is slow, or has been and has not worked off its queue."""
         manager = self._manager
         if self.writes is None:
-            if not manager.slow_directories or not manager.is_slow(self.log.log_dir):
+            if not manager.slow_directories.slow or not manager.is_slow(self.log.log_dir):
                 return self.append(batch, required_acks, now_ms)
             self.writes = WriteQueue(self, manager)
         elif self.writes.is_idle and not manager.is_slow(self.log.log_dir):
@@ -221,14 +223,16 @@ class Replica:
 
     def advance_high_watermark(self) -> None:
         state, manager = self.state, self._manager
-        if not state.is_leader or self.is_writing:
+        if not state.is_leader or (self.writes is not None and self.writes.is_writing):
             return  # A write under way tells when it is done.
-        now_s = manager.clock.monotonic() if state.followers else 0.0
-        target = state.next_high_watermark(self.own_end_offset, now_s, manager.lag_max_s, manager.is_eligible)
+        target: int | None = self.own_end_offset
+        if not state.is_single:
+            now_s = manager.clock.monotonic()
+            target = state.next_high_watermark(self.own_end_offset, now_s, manager.lag_max_s, manager.is_eligible)
         if target is None or not self.log.advance_high_watermark(target):
             return
         if len(self.high_watermark_waiters):
-            self.high_watermark_waiters.reached(target, state.acknowledgement())
+            self.high_watermark_waiters.reached(target, state.acknowledgement)
         if self.fetches:
             manager.has_news(self)
         for listener in list(self.listeners):

@@ -31,28 +31,25 @@ WRITES_AT_ONCE: Final = 64
 
 
 class SlowDirectories:
-    """A write that takes long makes its directory suspect, for a while; another one then, during which the thread waited
-    instead of having lost the processor, makes it slow."""
+    """A write that takes long makes its directory suspect, for a while; another one then, during which the thread
+    waited instead of having lost the processor, makes it slow."""
 
     def __init__(self) -> None:
         self.suspects: dict[str, float] = {}
-        """Until when, by directory."""
-        self._slow: dict[str, float] = {}
+        """Until when, by directory; as `slow`."""
+        self.slow: dict[str, float] = {}
 
     def took_long(self, log_dir: str, now_s: float, *, has_waited: bool) -> None:
         """A write to the directory, just over, took more than SLOW_WRITE_S; `has_waited` is known of suspects only."""
         if has_waited:
-            self._slow[log_dir] = now_s + SLOW_FOR_S
+            self.slow[log_dir] = now_s + SLOW_FOR_S
         self.suspects[log_dir] = now_s + SUSPECT_FOR_S
 
     def is_suspect(self, log_dir: str, now_s: float) -> bool:
         return _is_until(self.suspects, log_dir, now_s)
 
-    def __bool__(self) -> bool:
-        return bool(self._slow)
-
     def is_slow(self, log_dir: str, now_s: float) -> bool:
-        return _is_until(self._slow, log_dir, now_s)
+        return _is_until(self.slow, log_dir, now_s)
 
 
 def _is_until(until: dict[str, float], log_dir: str, now_s: float) -> bool:

@@ -18,6 +18,7 @@ from protocol.errors import DecodeError
 
 GROWTH_BYTES_MIN = 64 * 1024
 SPARING_BYTES = 4096
+FORESEEN = 4
 
 _SIZE = struct.Struct(">i")
 
@@ -97,6 +98,8 @@ class Receiver:
     def _begin(self, size: int, first: memoryview) -> None:
         self._size = size
         self._filled = len(first)
-        frame = bytearray(min(size, max(SPARING_BYTES, len(first))))
+        enough = max(SPARING_BYTES, len(first))
+        # A peer that has sent a fourth is believed the rest, and spared the copies of growing.
+        frame = bytearray(size if size <= FORESEEN * enough else enough)
         frame[: self._filled] = first
         self._frame = frame

@@ -99,7 +99,7 @@ def test_it_stands_still_below_the_minimum() -> None:
     with pytest.raises(ApiError) as refused:
         made.check_enough_in_sync()
     assert refused.value.code == ErrorCode.NOT_ENOUGH_REPLICAS
-    assert made.acknowledgement() == ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND
+    assert made.acknowledgement == ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND
 
 
 def test_the_minimum_is_no_more_than_there_are_replicas() -> None:

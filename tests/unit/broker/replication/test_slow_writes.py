@@ -70,7 +70,7 @@ def test_a_directory_is_suspected_first() -> None:
     assert not directories.is_slow("other", 200.0)
     assert directories.is_slow("d", 200.0 + SLOW_FOR_S - 1)
     assert not directories.is_slow("d", 200.0 + SLOW_FOR_S)
-    assert not directories
+    assert not directories.slow
 
 
 async def test_order_is_kept_and_others_are_not_held_up(node: MiniNode, disk: SlowDisk) -> None:
@@ -98,7 +98,7 @@ async def test_it_recovers(node: MiniNode, disk: SlowDisk, monkeypatch: pytest.M
             await produce(client, "slow", batch(b"x"))
         assert replica.writes is not None
         disk.seconds = 0.0
-        node.replicas.slow_directories._slow.clear()
+        node.replicas.slow_directories.slow.clear()
         await produce(client, "slow", batch(b"x"))
         assert replica.writes is None
         assert values_of(await fetch(client, "slow", 0)) == [b"x"] * 4
