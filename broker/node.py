@@ -288,13 +288,14 @@ class Node:
         if self._is_started and self._fault is None and self._config.controlled_shutdown_enable:
             await self.lifecycle.controlled_shutdown(self._config.controller_socket_timeout_ms / 1000)
         if hasattr(self, "server"):
+            # First, because its parked joins would hold the connections for as long as a rebalance takes.
+            self.groups.shutdown()
             await asyncio.gather(self.server.stop(STOP_GRACE_S), self.controller_server.stop(STOP_GRACE_S))
         for _, bound in self._sockets:
             bound.close()
         if hasattr(self, "server"):
             await self.lifecycle.close()
             await self._jobs.stop()
-            self.groups.shutdown()
             self._assignments.close()
         if hasattr(self, "quorum"):
             await self.quorum.close()
