@@ -217,12 +217,45 @@ async def test_request_memory_is_bounded_and_everyone_gets_through() -> None:
             client.writer.write(frame(body)[: size // 2])
         await asyncio.sleep(0.05)
         peak = harness.server.memory.used_bytes
-        assert peak <= 500_000 + SCRATCH_BYTES + count * SPARING_BYTES
+        assert peak <= 500_000 + size + SCRATCH_BYTES + count * SPARING_BYTES
         for client in clients:
             client.writer.write(frame(body)[size // 2 :])
         for client in clients:
             assert len(await client.receive()) == size
         assert harness.server.memory.used_bytes == 0
+
+
+async def test_a_held_request_counts_as_memory_until_it_is_done() -> None:
+    size = 400_000
+    async with serving(ServerLimits(request_memory_bytes=500_000)) as harness:
+        memory = harness.server.memory
+        names = [f"h{number}".encode() + bytes(size) for number in range(8)]
+        clients = [await harness.connect() for _ in names]
+        for client, name in zip(clients, names, strict=True):
+            client.send(name)
+        await harness.until(lambda: len(harness.toy.started) >= 2)
+        await asyncio.sleep(0.05)
+        assert len(harness.toy.started) == 2, "the limit, and one request beyond it"
+        assert memory.used_bytes >= 2 * size
+        for number in range(len(names)):
+            await harness.until(lambda number=number: len(harness.toy.started) > number)  # type: ignore[misc]
+            harness.toy.future(harness.toy.started[number][1:]).set_result(b"done")
+        for client in clients:
+            assert await client.receive() == b"done"
+        assert memory.used_bytes == 0
+
+
+async def test_a_held_request_counts_as_memory_after_its_connection_has_gone() -> None:
+    name = b"h" + bytes(1000)
+    async with serving() as harness:
+        client = await harness.connect()
+        client.send(name)
+        await harness.until(lambda: bool(harness.toy.started))
+        client.writer.transport.abort()
+        await harness.until(lambda: harness.server.connection_count == 0)
+        assert harness.server.memory.used_bytes == len(name)
+        harness.toy.future(name[1:]).set_result(b"done")
+        await harness.until(lambda: harness.server.memory.used_bytes == 0)
 
 
 async def test_stop_answers_what_was_begun() -> None:
