@@ -103,37 +103,40 @@ class DelayedFetch:
     """Waits until its partitions together have `min_bytes` to read. Then, or when time is up or something changed at
     one of them, `complete` is called once: by the manager, in a slice of the loop."""
 
-    __slots__ = ("_available", "_min_bytes", "_timer", "complete", "is_complete", "probes")
+    __slots__ = ("_available", "_min_bytes", "_probe", "_size", "_timer", "complete", "is_complete")
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         timeout_s: float,
         min_bytes: int,
-        probes: dict[Replica, Callable[[], int]],
         available: dict[Replica, int],
+        probe: Callable[[Replica], int],
         on_ready: Callable[[DelayedFetch], None],
         complete: Callable[[], None],
     ) -> None:
-        """`probes` tell how many bytes a partition has to read now; `available` is what they said last."""
+        """`available`: how many bytes each partition has to read; `probe` tells it anew."""
         self._min_bytes = min_bytes
         self._available = available
+        self._size = sum(available.values())
+        self._probe = probe
         self._timer = loop.call_later(timeout_s, on_ready, self)
-        self.probes = probes
         self.complete = complete
         self.is_complete = False
-        for replica in probes:
+        for replica in available:
             replica.fetches[self] = None
 
     def is_satisfied_by(self, replica: Replica) -> bool:
         """Looks again at one partition where there is more to read."""
-        self._available[replica] = self.probes[replica]()
-        return sum(self._available.values()) >= self._min_bytes
+        size = self._probe(replica)
+        self._size += size - self._available[replica]
+        self._available[replica] = size
+        return self._size >= self._min_bytes
 
     def finish(self) -> None:
         """Stops waiting, without completing."""
         if not self.is_complete:
             self.is_complete = True
             self._timer.cancel()
-            for replica in self.probes:
+            for replica in self._available:
                 replica.fetches.pop(self, None)

@@ -13,7 +13,7 @@ ReplicaManager.readFromLog, Partition.fetchRecords.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from broker.file_range import FileRange
@@ -74,7 +74,7 @@ class Cold(NamedTuple):
 
 
 class FetchResult:
-    __slots__ = ("answers", "cold", "is_urgent", "probes", "size")
+    __slots__ = ("answers", "asked", "available", "cold", "is_urgent", "size")
 
     def __init__(self) -> None:
         self.answers: Answers = []
@@ -82,8 +82,10 @@ class FetchResult:
         self.is_urgent = False
         """An error, a divergence or another replica to read from: not to be kept waiting."""
         self.cold: list[Cold] = []
-        self.probes: dict[Replica, tuple[FetchPartition, int]] = {}
-        """Where to wait for more: the partition, and the bytes it had."""
+        self.asked: dict[Replica, FetchPartition] = {}
+        """Where one may wait for more, and what was asked there."""
+        self.available: dict[Replica, int] = {}
+        """The bytes that each of them had."""
 
 
 def read_all(
@@ -118,7 +120,8 @@ def read_all(
         else:
             if data.diverging_epoch is not _NO_DIVERGENCE or data.preferred_read_replica >= 0:
                 result.is_urgent = True
-            result.probes[replica] = (asked, size)
+            result.asked[replica] = asked
+            result.available[replica] = size
         if size:
             min_one_batch = False
             room = max(0, room - size)
@@ -184,15 +187,20 @@ def _read(
     high_watermark, log_end_offset = log.high_watermark, log.log_end_offset
     if params.replica_id >= 0:
         replica.state.follower(params.replica_id, asked.current_leader_epoch)
-    divergence = _divergence(replica, asked)
+    divergence = None if asked.last_fetched_epoch < 0 else _divergence(replica, asked)
+    end_offset = _end_offset(log, params)
     aborted: list[FetchResponse.AbortedTransaction] | None = None
     records: Any = b""
     size = 0
-    if divergence is None:
+    if divergence is not None:
+        pass
+    elif asked.fetch_offset == end_offset:
+        aborted = [] if params.is_read_committed else None
+    else:
         found = log.read(
             asked.fetch_offset,
             max_bytes,
-            max_offset=_end_offset(log, params),
+            max_offset=end_offset,
             min_one_batch=min_one_batch,
             wait=wait,
         )
@@ -203,8 +211,8 @@ def _read(
                 aborted = _aborted(log, asked.fetch_offset, found)
         elif params.is_read_committed:
             aborted = []
-        if params.replica_id >= 0 and is_first_read:
-            manager.follower_fetched(replica, params, asked, log_end_offset)
+    if divergence is None and params.replica_id >= 0 and is_first_read:
+        manager.follower_fetched(replica, params, asked, log_end_offset)
     data = PartitionData(
         partition_index=asked.partition,
         high_watermark=high_watermark,
@@ -230,8 +238,6 @@ def _records_of(found: LogSlice) -> Any:
 
 def _divergence(replica: Replica, asked: FetchPartition) -> FetchResponse.EpochEndOffset | None:
     """Where the fetcher's log and this one part, if they do before what it asks for."""
-    if asked.last_fetched_epoch < 0:
-        return None
     end = replica.end_offset_for_epoch(asked.last_fetched_epoch)
     if end.offset < 0 or end.epoch < 0:
         raise ApiError(ErrorCode.OFFSET_OUT_OF_RANGE, f"nothing is known of epoch {asked.last_fetched_epoch}")
@@ -248,13 +254,6 @@ def _aborted(log: Log, fetch_offset: int, found: LogSlice) -> list[FetchResponse
         FetchResponse.AbortedTransaction(producer_id=entry.producer_id, first_offset=entry.first_offset)
         for entry in entries
     ]
-
-
-def probes_of(result: FetchResult, params: FetchParams) -> dict[Replica, Callable[[], int]]:
-    def probe(replica: Replica, asked: FetchPartition) -> Callable[[], int]:
-        return lambda: available_bytes(replica, params, asked)
-
-    return {replica: probe(replica, asked) for replica, (asked, _) in result.probes.items()}
 
 
 def has_consistent_topic_id(replica: Replica, asked: FetchPartition) -> bool:

@@ -12,6 +12,7 @@ All appends that came while one sync ran are covered by the next. Counterpart: P
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +29,8 @@ from storage.validation import AppendOrigin, ValidatedAppend
 
 if TYPE_CHECKING:
     from broker.replication.replica_manager import ReplicaManager
+
+log = logging.getLogger(__name__)
 
 ACKS_ALL: Final = -1
 
@@ -236,7 +239,11 @@ class Replica:
         if self.fetches:
             manager.has_news(self)
         for listener in list(self.listeners):
-            listener(self.topic_partition, state.leader_epoch, target)
+            try:
+                listener(self.topic_partition, state.leader_epoch, target)
+            except Exception:
+                # Its own affair: what was appended is appended.
+                log.exception("a listener of %s failed", self.topic_partition)
 
     def end_offset_for_epoch(self, leader_epoch: int) -> OffsetAndEpoch:
         return self.log.end_offset_for_epoch(leader_epoch)

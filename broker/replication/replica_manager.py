@@ -186,7 +186,7 @@ class ReplicaManager:
         return self._wait_for_data(params, partitions, result)
 
     def _is_enough(self, result: FetchResult, params: FetchParams) -> bool:
-        return result.size >= params.min_bytes or result.is_urgent or params.max_wait_ms <= 0 or not result.probes
+        return result.size >= params.min_bytes or result.is_urgent or params.max_wait_ms <= 0 or not result.asked
 
     async def _fetch_cold(self, params: FetchParams, partitions: list[FetchPartition], result: FetchResult) -> Answers:
         lane = self.executor.lane(f"{result.cold[0].log.log_dir}:read", READ_THREADS)
@@ -222,8 +222,8 @@ class ReplicaManager:
             self._loop,
             params.max_wait_ms / 1000,
             params.min_bytes,
-            fetching.probes_of(result, params),
-            {replica: size for replica, (_, size) in result.probes.items()},
+            result.available,
+            lambda replica: fetching.available_bytes(replica, params, result.asked[replica]),
             self._make_ready,
             complete,
         )
