@@ -70,6 +70,7 @@ class SegmentScan:
         self._max_timestamp = NO_TIMESTAMP
         self._offset_of_max_timestamp = segment.base_offset
         self._last_indexed = 0
+        self._last_epoch = -1
         self._aborted: list[AbortedTransaction] = []
 
     def run(self) -> int:
@@ -173,8 +174,11 @@ class SegmentScan:
             self._offset_index.append(last_offset, position)
             self._time_index.maybe_append(self._max_timestamp, self._offset_of_max_timestamp)
             self._last_indexed = position
-        if leader_epoch > self._leader_epochs.latest:
-            self._leader_epochs.assign(leader_epoch, base_offset)
+        if leader_epoch != self._last_epoch:
+            self._last_epoch = leader_epoch
+            # What the checkpoint says is kept where it agrees: compaction may have removed an epoch's first records.
+            if leader_epoch >= 0 and self._leader_epochs.epoch_for_offset(base_offset) != leader_epoch:
+                self._leader_epochs.assign(leader_epoch, base_offset)
         self._next_offset = last_offset + 1
 
 

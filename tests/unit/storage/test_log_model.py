@@ -83,7 +83,7 @@ class LogMachine(RuleBasedStateMachine):
 
     @rule()
     def flush(self) -> None:
-        if self.log.recovery_point < self.end:
+        if self.log.recovery_point < self.end and self.log.active.base_offset < self.end:
             self.may_come_back = False
         self.log.flush(NOW)
         self.synced = self.end
@@ -138,7 +138,7 @@ class LogMachine(RuleBasedStateMachine):
 
     @rule()
     def stop_cleanly(self) -> None:
-        if self.log.recovery_point < self.end:
+        if self.log.recovery_point < self.end and self.log.active.base_offset < self.end:
             self.may_come_back = False
         self.log.close(NOW)
         self.synced = self.end

@@ -288,6 +288,19 @@ class TestLeaderEpochs:
         else:
             assert again.leader_epochs.entries == expected
 
+    @pytest.mark.parametrize("entries", ["0 9", "0 0\n7 5", "3 0", "0 0\n1 21\n9 40"])
+    def test_entries_that_the_batches_contradict(self, entries: str) -> None:
+        files = MemoryFiles()
+        log = written(files)
+        expected = log.leader_epochs.entries
+        log.flush(NOW)
+        files.kill()
+        count = entries.count("\n") + 1
+        files.write_bytes(path("leader-epoch-checkpoint"), f"0\n{count}\n{entries}\n".encode())
+        again = open_log(files, SMALL)
+        assert [entry.epoch for entry in again.leader_epochs.entries] == [entry.epoch for entry in expected]
+        assert all(again.leader_epochs.epoch_for_offset(offset) == offset // 20 for offset in range(80) if offset != 20)
+
     def test_entries_beyond_the_end_go(self) -> None:
         files = MemoryFiles()
         written(files, 4).close(NOW)
