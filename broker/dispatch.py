@@ -116,12 +116,13 @@ class Dispatcher:
     def _park(
         self, served: ServedApi, request: Message, context: RequestContext, future: asyncio.Future[Any], flexible: bool
     ) -> Parked:
-        # The request's bytes must not live as long as its answer takes.
+        # The request's bytes must not live as long as its answer takes, if the handler can do without.
         refusal = _without_records(request)
         return Parked(
             future,
             lambda done: self._finish(served, refusal, context, done, flexible),
             cancel_when_gone=served.api.cancel_when_gone,
+            retains_request=context.retains_request,
         )
 
     async def _run(

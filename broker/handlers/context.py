@@ -69,7 +69,7 @@ class NodeServices:
 
 
 class RequestContext:
-    __slots__ = ("api_key", "api_version", "client_id", "connection", "correlation_id", "node")
+    __slots__ = ("api_key", "api_version", "client_id", "connection", "correlation_id", "node", "retains_request")
 
     def __init__(
         self,
@@ -86,6 +86,8 @@ class RequestContext:
         self.api_version = api_version
         self.correlation_id = correlation_id
         self.client_id = client_id
+        self.retains_request = False
+        """To be set by a handler whose Future needs the request's bytes: they count as memory until it is done."""
 
     @property
     def listener_name(self) -> str:

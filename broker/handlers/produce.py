@@ -197,6 +197,7 @@ def _append_all(
             if future is not None:
                 queued.append((append, future))
     if queued:
+        context.retains_request = True
         return asyncio.get_running_loop().create_task(
             _finish_queued(acks, timeout_ms, context, response, appends, queued)
         )

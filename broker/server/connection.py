@@ -49,9 +49,10 @@ class CloseConnection(Exception):
 
 
 class Parked:
-    """A request that has had its effect; `finish` makes its answer (None: there is none) when `future` is done."""
+    """A request that has had its effect; `finish` makes its answer (None: there is none) when `future` is done. With
+    `retains_request` its bytes are needed until then, and count as memory for requests."""
 
-    __slots__ = ("cancel_when_gone", "finish", "future")
+    __slots__ = ("cancel_when_gone", "finish", "future", "retains_request")
 
     def __init__(
         self,
@@ -59,15 +60,17 @@ class Parked:
         finish: Callable[[asyncio.Future[Any]], Parts | None],
         *,
         cancel_when_gone: bool,
+        retains_request: bool = False,
     ) -> None:
         self.future = future
         self.finish = finish
         self.cancel_when_gone = cancel_when_gone
+        self.retains_request = retains_request
 
 
 class Held:
     """A request still to have its effect; the coroutine returns the answer, or what has to be waited for after the
-    effect, and raises nothing but CloseConnection."""
+    effect, and raises nothing but CloseConnection. The request's bytes count as memory until it returns."""
 
     __slots__ = ("coroutine",)
 
@@ -81,9 +84,10 @@ Outcome: TypeAlias = "Parts | Parked | Held | None"
 class _Slot:
     """The place of an answer in the order of answers."""
 
-    __slots__ = ("close_reason", "is_ready", "parked", "parts")
+    __slots__ = ("close_reason", "is_ready", "parked", "parts", "retained_bytes")
 
-    def __init__(self) -> None:
+    def __init__(self, retained_bytes: int = 0) -> None:
+        self.retained_bytes = retained_bytes
         self.parked: Parked | None = None
         self.is_ready = False
         self.parts: Parts | None = None
@@ -105,6 +109,7 @@ class Connection(asyncio.BufferedProtocol):
         "_queued_bytes",
         "_reading",
         "_receiver",
+        "_retained_bytes",
         "_run_scheduled",
         "_server",
         "_transport",
@@ -125,6 +130,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._frames: deque[Frame] = deque()
         self._queued_bytes = 0
+        self._retained_bytes = 0
         self._charged_bytes = 0
         self._answers: deque[_Slot] = deque()
         self._held = False
@@ -171,9 +177,8 @@ class Connection(asyncio.BufferedProtocol):
                 slot.parked.future.cancel()
         self._answers.clear()
         self._queued_bytes = 0
-        self._server.memory.change(-self._charged_bytes)
-        self._charged_bytes = 0
         self._server.closed(self)
+        self._charge(self._retained_bytes)
 
     def eof_received(self) -> bool:
         return False
@@ -298,22 +303,28 @@ class Connection(asyncio.BufferedProtocol):
             else:
                 self._send(outcome)
         elif isinstance(outcome, Parked):
-            self._park(outcome)
+            self._await_parked(self._begin(len(frame) if outcome.retains_request else 0), outcome)
         elif isinstance(outcome, Held):
-            self._hold(outcome)
+            self._hold(self._begin(len(frame)), outcome)
 
-    def _park(self, parked: Parked) -> None:
-        slot = _Slot()
+    def _begin(self, retained_bytes: int) -> _Slot:
+        slot = _Slot(retained_bytes)
+        self._retained_bytes += retained_bytes
         self._answers.append(slot)
-        self._await_parked(slot, parked)
+        return slot
+
+    def _release(self, slot: _Slot) -> None:
+        """The bytes of the slot's request are needed no more."""
+        self._retained_bytes -= slot.retained_bytes
+        slot.retained_bytes = 0
+        if self._transport is None:
+            self._charge(self._retained_bytes)
 
     def _await_parked(self, slot: _Slot, parked: Parked) -> None:
         slot.parked = parked
         parked.future.add_done_callback(lambda future: self._complete(slot, parked.finish, future))
 
-    def _hold(self, held: Held) -> None:
-        slot = _Slot()
-        self._answers.append(slot)
+    def _hold(self, slot: _Slot, held: Held) -> None:
         self._held = True
         task = self._server.loop.create_task(held.coroutine)
         self._server.keep(task)
@@ -323,9 +334,14 @@ class Connection(asyncio.BufferedProtocol):
             result = None if future.cancelled() or future.exception() is not None else future.result()
             if not isinstance(result, Parked):
                 self._complete(slot, _result, future)
-            elif self._transport is not None:
-                self._await_parked(slot, result)
+                return
+            if not result.retains_request:
+                self._release(slot)
+            self._await_parked(slot, result)
+            if self._transport is not None:
                 self._run()
+            elif result.cancel_when_gone:
+                result.future.cancel()
 
         task.add_done_callback(ended)
 
@@ -337,6 +353,7 @@ class Connection(asyncio.BufferedProtocol):
     ) -> None:
         slot.parked = None
         slot.is_ready = True
+        self._release(slot)
         if self._transport is None:
             if not future.cancelled():
                 future.exception()  # Nobody is left to be told.
@@ -467,23 +484,32 @@ class Connection(asyncio.BufferedProtocol):
 
     def _control_reading(self) -> None:
         """Accounts for memory, and reads on or stops reading, as the limits say."""
-        memory, charge = self._server.memory, self._receiver.allocated_bytes + self._queued_bytes
+        if self._transport is None:
+            return
+        memory, charge = self._server.memory, self._receiver.allocated_bytes + self._queued_bytes + self._retained_bytes
         if charge != self._charged_bytes:
-            change = charge - self._charged_bytes
-            self._charged_bytes = charge
-            memory.change(change)
-            if not charge:
-                memory.request_finished(self)
+            self._charge(charge)
         if charge and not self._memory_wait and memory.is_exhausted:
             self._memory_wait = memory.must_wait(self)
         may_read = not (self._frames or self._memory_wait) and self._can_start()
-        if may_read is not self._reading and self._transport is not None:
+        if may_read is not self._reading:
             self._reading = may_read
             if may_read:
                 self._transport.resume_reading()
             else:
                 self._transport.pause_reading()
                 self._pause_receiving_watch()
+
+    def _charge(self, charge: int) -> None:
+        memory, change = self._server.memory, charge - self._charged_bytes
+        self._charged_bytes = charge
+        memory.change(change)
+        if charge:
+            return
+        if self._memory_wait:
+            self._memory_wait = False
+            memory.stop_waiting(self)
+        memory.request_finished(self)
 
     def _pause_receiving_watch(self) -> None:
         # While we do not read, slowness is ours.

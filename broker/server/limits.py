@@ -90,17 +90,17 @@ class RequestMemory:
                 waiter.memory_available()
 
     def request_finished(self, waiter: MemoryWaiter) -> None:
-        """`waiter` holds no part of a request any more; the next in line is favoured."""
+        """`waiter` holds no request any more, nor a part of one; if it was favoured, the next in line is."""
         if waiter is not self._favoured:
             return
         self._favoured = self._waiters.popleft() if self._waiters else None
         if self._favoured is not None:
             self._favoured.memory_available()
 
-    def forget(self, waiter: MemoryWaiter) -> None:
+    def stop_waiting(self, waiter: MemoryWaiter) -> None:
+        """`waiter` has gone; what it still holds counts until it says otherwise."""
         if waiter in self._waiters:
             self._waiters.remove(waiter)
-        self.request_finished(waiter)
 
 
 class Watched(Protocol):

@@ -113,7 +113,7 @@ class Server:
         del self._connections[connection]
         self.quota.release(connection.client_host)
         self.wheel.remove(connection)
-        self.memory.forget(connection)
+        self.memory.stop_waiting(connection)
 
     def keep(self, task: asyncio.Task[Any]) -> None:
         """The loop itself holds tasks weakly."""

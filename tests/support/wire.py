@@ -31,12 +31,18 @@ def frame(request: Message, version: int, correlation_id: int = 1, client_id: st
 
 def receive(connection: socket.socket) -> bytes:
     """One frame without its size; fails if the node closes the connection first."""
-    size = connection.recv(4, socket.MSG_WAITALL)
-    assert len(size) == 4, "the connection was closed"
-    (length,) = struct.unpack(">i", size)
-    body = connection.recv(length, socket.MSG_WAITALL)
-    assert len(body) == length
-    return body
+    (size,) = struct.unpack(">i", _receive_exactly(connection, 4))
+    return _receive_exactly(connection, size)
+
+
+def _receive_exactly(connection: socket.socket, size: int) -> bytes:
+    """Not by MSG_WAITALL, which a socket with a timeout does not heed."""
+    data = bytearray()
+    while len(data) < size:
+        piece = connection.recv(size - len(data))
+        assert piece, "the connection was closed"
+        data += piece
+    return bytes(data)
 
 
 def ask(bootstrap: str, request: Message, version: int, answer: type[R]) -> R:

@@ -80,8 +80,9 @@ def test_memory_favours_the_first_waiter_and_then_the_next() -> None:
     memory.change(-20)
     memory.request_finished(first)
     assert (second.resumed, third.resumed) == (1, 0)
-    memory.forget(second)
+    memory.request_finished(second)
     assert third.resumed == 1
+    memory.stop_waiting(third)
     memory.change(-130)
     memory.request_finished(third)
     assert not memory.is_exhausted
