@@ -107,6 +107,11 @@ class LoadJob:
         self._recovery_point = directory.recovery_points.get(name.topic_partition, 0)
         self._log_start_offset = directory.log_start_offsets.get(name.topic_partition, 0)
 
+    @property
+    def writes_checkpoint(self) -> bool:
+        """Then it has to wait its turn among the jobs of its directory; else it may run beside them."""
+        return self._checkpoint is not None
+
     def run(self) -> None:
         try:
             if self._checkpoint is not None:

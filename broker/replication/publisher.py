@@ -37,8 +37,10 @@ log = logging.getLogger(__name__)
 
 SLICE: Final = 64
 """Partitions that are taken care of before others get their turn."""
-CREATED_AT_ONCE: Final = 100
+CREATED_AT_ONCE: Final = 50
 """Logs that one executor call creates."""
+CREATE_THREADS: Final = 4
+"""A log directory: its file system merges what several threads want synced."""
 
 
 AssignDirectory = Callable[[Uuid, int, Uuid], None]
@@ -238,12 +240,23 @@ class ReplicaPublisher:
             return None
 
     async def _create_in(self, path: str, jobs: list[tuple[_Wanted, LoadJob]]) -> None:
-        lane = self._executor.lane(path)
-        for start in range(0, len(jobs), CREATED_AT_ONCE):
-            batch = jobs[start : start + CREATED_AT_ONCE]
-            await lane.run(_run_all, [job for _, job in batch])
-            for wanted, job in batch:
-                self._created(wanted, job)
+        in_turn = [(wanted, job) for wanted, job in jobs if job.writes_checkpoint]
+        beside = [(wanted, job) for wanted, job in jobs if not job.writes_checkpoint]
+        lanes = ((self._executor.lane(path), in_turn), (self._executor.lane(f"{path}:create", CREATE_THREADS), beside))
+        await asyncio.gather(
+            *(
+                self._create_batch(lane, part[start : start + CREATED_AT_ONCE])
+                for lane, part in lanes
+                for start in range(0, len(part), CREATED_AT_ONCE)
+            )
+        )
+
+    async def _create_batch(self, lane: Executor, batch: list[tuple[_Wanted, LoadJob]]) -> None:
+        await lane.run(_run_all, [job for _, job in batch])
+        for count, (wanted, job) in enumerate(batch, 1):
+            self._created(wanted, job)
+            if count % SLICE == 0:
+                await asyncio.sleep(0)
 
     def _created(self, wanted: _Wanted, job: LoadJob) -> None:
         name = wanted.topic_partition
