@@ -64,7 +64,7 @@ TABLE: Final = (
     Api(14, "sync_group"),
     Api(15, "describe_groups"),
     Api(16, "list_groups"),
-    Api(18, "api_versions"),
+    Api(18, "api_versions", BOTH),
     Api(19, "create_topics"),
     Api(20, "delete_topics"),
     Api(22, "init_producer_id"),

@@ -71,8 +71,11 @@ class Dispatcher:
     def __init__(self, node: NodeServices, kind: ListenerKind = ListenerKind.BROKER) -> None:
         self._node = node
         self._served = {key: ServedApi(api) for key, api in served_on(kind).items()}
+        advertised = tuple(served.api.advertised for served in self._served.values())
         if kind is ListenerKind.BROKER:
-            node.served_apis = tuple(served.api.advertised for served in self._served.values())
+            node.broker_apis = advertised
+        else:
+            node.controller_apis = advertised
 
     @property
     def served(self) -> Mapping[int, ServedApi]:

@@ -22,11 +22,13 @@ def handle(request: ApiVersionsRequest, context: RequestContext) -> ApiVersionsR
     version = context.api_version
     if version >= 3:
         _note_software(request, context)
-    finalized = context.node.metadata.finalized_features()
+    node = context.node
+    finalized = node.metadata.finalized_features()
+    is_controller = node.config.is_controller_listener(context.listener_name)
     return ApiVersionsResponse(
         api_keys=[
             ApiVersionsResponse.ApiVersion(api_key=key, min_version=lowest, max_version=highest)
-            for key, lowest, highest in context.node.served_apis
+            for key, lowest, highest in (node.controller_apis if is_controller else node.broker_apis)
         ],
         supported_features=[
             ApiVersionsResponse.SupportedFeatureKey(name=name, min_version=levels.min, max_version=levels.max)

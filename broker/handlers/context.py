@@ -59,8 +59,9 @@ class NodeServices:
     auto_topics: AutoTopics
     groups: GroupCoordinator
     cluster_id: str
-    served_apis: tuple[tuple[int, int, int], ...] = ()
+    broker_apis: tuple[tuple[int, int, int], ...] = ()
     """(api key, lowest, highest version) of every API answered on broker listeners; set by the dispatcher."""
+    controller_apis: tuple[tuple[int, int, int], ...] = ()
 
     @property
     def config(self) -> NodeConfig:

@@ -12,6 +12,7 @@ import pytest
 from broker import dispatch
 from broker.api import TABLE, Api, ListenerKind, served_on
 from broker.handlers.errors import error_response
+from broker.server.connection import CloseConnection, Connection
 from protocol.apis import APIS, request_class, response_class
 from protocol.compiler import resolve
 from protocol.errors import ApiError, ErrorCode
@@ -93,6 +94,18 @@ async def test_api_versions(client: WireClient, version: int) -> None:
     assert ranges[22] == (0, 5), "the highest version of InitProducerId is not stable"
     lowest = [feature.min_version for feature in response.supported_features]
     assert (0 in lowest) == (version >= 4)
+
+
+async def test_a_controllers_listener_serves_what_is_for_it(node: MiniNode) -> None:
+    dispatcher = dispatch.Dispatcher(node.services, ListenerKind.CONTROLLER)
+    connection = Connection(node.server, "CONTROLLER")
+    (data,) = dispatcher.start(frame(software(), 3)[4:], connection)  # type: ignore[misc]
+    assert isinstance(data, bytes)
+    response = decode(ApiVersionsResponse, 3, data, 8)
+    assert [each.api_key for each in response.api_keys] == list(dispatcher.served)
+    assert 0 not in dispatcher.served
+    with pytest.raises(CloseConnection):
+        dispatcher.start(frame(produce_request({}), 9)[4:], connection)
 
 
 @pytest.mark.parametrize("version", [5, 99, 32767, -1])
