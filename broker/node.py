@@ -49,6 +49,8 @@ from config.listeners import SECURITY_PROTOCOLS, Endpoint
 from config.node_config import NodeConfig
 from config.single_node import is_single_node
 from protocol.ids import Uuid
+from raft.quorum_state import QuorumStateError
+from raft.snapshots import SnapshotError
 from storage.directory import CloseJob, DirectoryError, LoadJob, LogDirectories, LogDirectory, LogSettings
 from storage.open_segments import OpenSegments
 
@@ -80,7 +82,7 @@ class Node:
         """Returns once requests will be answered; after StartupError, StorageError or OSError it is down again."""
         try:
             await self._start()
-        except (MetadataRefused, RegistrationFailed, DirectoryError) as error:
+        except (MetadataRefused, RegistrationFailed, DirectoryError, QuorumStateError, SnapshotError) as error:
             await self.stop()
             raise StartupError(str(error)) from error
         except BaseException:
@@ -102,12 +104,18 @@ class Node:
             self._cluster_id, self._metadata_directory_id(), incarnation, self._registered(is_controller=True)
         )
         self._make_broker(incarnation)
-        loading = asyncio.ensure_future(self._load_logs())
+        # What has to be recovered waits for the metadata: in compacted logs holes are no damage.
+        is_clean = self._previous_broker_epoch >= 0
+        loading = asyncio.ensure_future(self._load_logs()) if is_clean else None
         await self._unless_failed(self.quorum.start())
         if self.quorum.raft.voters.ids != [self._config.node_id]:
             raise StartupError(
                 f"the quorum's voters are {self.quorum.raft.voters.ids}: only single nodes are served so far"
             )
+        if loading is None:
+            await self._unless_failed(self._until_replayed())
+            self._replica_publisher.foresee(self.quorum.loader.image)
+            loading = asyncio.ensure_future(self._load_logs())
         await self._unless_failed(loading)
         self._is_loaded = True
         self._install_publishers()
@@ -119,6 +127,12 @@ class Node:
             server = self.controller_server if is_controller else self.server
             await server.listen(endpoint.listener_name, bound)
         await self._unless_failed(self.lifecycle.wait_until_unfenced())
+
+    async def _until_replayed(self) -> None:
+        loader, replayed = self.quorum.loader, asyncio.Event()
+        loader.add_rest_listener(lambda: replayed.set() if loader.is_replayed else None)
+        if not loader.is_replayed:
+            await replayed.wait()
 
     async def _unless_failed(self, work: Awaitable[T]) -> T:
         """The result of `work`, or the fault that came first."""
@@ -140,9 +154,9 @@ class Node:
         )
         files, new_uuid = environment.files, environment.random.uuid
         self.directories = LogDirectories(files, config.log_dirs, settings=settings, new_uuid=new_uuid)
+        self._metadata_directories = self.directories
         await environment.executor.run(self.directories.open)
         self._cluster_id = self.directories.verify_identity(None, config.node_id)
-        self._metadata_directories = self.directories
         if config.metadata_log_dir not in self.directories.directories:
             self._metadata_directories = LogDirectories(files, [config.metadata_log_dir], new_uuid=new_uuid)
             await environment.executor.run(self._metadata_directories.open)

@@ -273,6 +273,7 @@ class LogLoader:
                 self._leader_epochs,
                 self._recovery_point,
                 buffer,
+                may_have_holes=self._config.is_compacted,
             )
             next_offset = scan.run()
             buffer = scan.buffer

@@ -55,7 +55,10 @@ class SegmentScan:
         leader_epochs: LeaderEpochs,
         recovery_point: int,
         buffer: bytearray,
+        *,
+        may_have_holes: bool,
     ) -> None:
+        """`may_have_holes`: compaction took records from between those that are left."""
         self.buffer = buffer
         """Taken over from scan to scan; replaced by a larger one where a batch needs it."""
         self.valid_bytes = 0
@@ -64,6 +67,7 @@ class SegmentScan:
         self._producer_state = producer_state
         self._leader_epochs = leader_epochs
         self._recovery_point = recovery_point
+        self._may_have_holes = may_have_holes
         self._next_offset = segment.base_offset
         self._offset_index = OffsetIndex(segment.base_offset)
         self._time_index = TimeIndex(segment.base_offset)
@@ -135,6 +139,11 @@ class SegmentScan:
                 self.problem = f"a batch of {length} bytes with offsets {base_offset} to {last_offset}"
                 break
             if batch_end > end:
+                break
+            if self._next_offset < self._recovery_point < base_offset and not self._may_have_holes:
+                # The checksum does not cover the offset: damaged there, the batch would seem to be behind all that was
+                # synced, and all that follows it for something that was truncated.
+                self.problem = f"a batch at offset {base_offset} instead of {self._next_offset}"
                 break
             if last_offset >= self._recovery_point and crc32c(chunk[start + ATTRIBUTES_POSITION : batch_end]) != crc:
                 self.problem = "a batch that does not match its checksum"

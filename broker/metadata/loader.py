@@ -115,6 +115,12 @@ class MetadataLoader:
         return not self._is_catching_up
 
     @property
+    def is_replayed(self) -> bool:
+        """All that is known to be committed is in `image`, published or not."""
+        high_watermark = self._high_watermark()
+        return high_watermark is not None and self._position.offset >= high_watermark - 1
+
+    @property
     def published_offset(self) -> int:
         """Everything up to here can be seen by whoever looks at this node's metadata; -1 before the first publish."""
         return -1 if self._is_catching_up else self._image.offset
@@ -292,8 +298,7 @@ class MetadataLoader:
     def _has_caught_up(self) -> bool:
         if not self._new_publishers:
             return False  # nobody to tell: whoever comes first then needs no second replay
-        high_watermark = self._high_watermark()
-        if high_watermark is None or self._position.offset < high_watermark - 1:
+        if not self.is_replayed:
             return False
         return self._delta.features_delta is not None  # the bootstrap records have been seen
 

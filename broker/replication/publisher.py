@@ -87,6 +87,10 @@ class ReplicaPublisher:
         for replica in self._manager:
             self._configure_replica(replica)
 
+    def foresee(self, image: MetadataImage) -> None:
+        """What the first image will be like, or little older: `log_config` goes by it until then."""
+        self._image = image
+
     def log_config(self, topic: str) -> LogConfig:
         """For opening the logs at start, as far as the metadata is known by then."""
         return self._settings_of(topic).log_config

@@ -77,9 +77,10 @@ def _rules(values: Mapping[str, ConfigValue], max_decompressed_bytes: int) -> Va
 def _log_config(values: Mapping[str, ConfigValue], producer_id_expiration_ms: int) -> LogConfig:
     policies = as_list(values["cleanup.policy"])
     ratio = values["min.cleanable.dirty.ratio"]
+    segment_bytes = values["internal.segment.bytes"]
     assert isinstance(ratio, int | float)
     return LogConfig(
-        segment_bytes=as_int(values["segment.bytes"]),
+        segment_bytes=as_int(values["segment.bytes"] if segment_bytes is None else segment_bytes),
         segment_ms=as_int(values["segment.ms"]),
         segment_jitter_ms=as_int(values["segment.jitter.ms"]),
         segment_index_bytes=as_int(values["segment.index.bytes"]),
