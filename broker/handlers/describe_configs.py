@@ -28,7 +28,7 @@ def handle(request: DescribeConfigsRequest, context: RequestContext) -> Describe
 def _result(
     resource: DescribeConfigsRequest.DescribeConfigsResource, request: DescribeConfigsRequest, context: RequestContext
 ) -> Result:
-    result = Result(resource_type=resource.resource_type, resource_name=resource.resource_name, error_message=None)
+    result = Result(resource_type=resource.resource_type, resource_name=resource.resource_name)
     try:
         if resource.resource_type == ResourceType.BROKER_LOGGER:
             result.configs = _loggers(resource, context)

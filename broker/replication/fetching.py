@@ -152,6 +152,12 @@ def warm_up(cold: list[Cold]) -> None:
             continue
 
 
+_REFUSED_UNREAD: Final = frozenset(
+    {ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID, ErrorCode.INCONSISTENT_TOPIC_ID}
+)
+"""Of these Kafka sends an empty list of aborted transactions, of errors of reading none."""
+
+
 def failed(asked: FetchPartition, code: ErrorCode) -> PartitionData:
     return PartitionData(
         partition_index=asked.partition,
@@ -160,7 +166,7 @@ def failed(asked: FetchPartition, code: ErrorCode) -> PartitionData:
         diverging_epoch=_NO_DIVERGENCE,
         current_leader=_NO_LEADER,
         snapshot_id=_NO_SNAPSHOT,
-        aborted_transactions=None,
+        aborted_transactions=[] if code in _REFUSED_UNREAD else None,
         records=b"",
     )
 

@@ -57,9 +57,7 @@ class Cases:
 
         return add
 
-    def add(
-        self, api: str, name: str, versions: str | Sequence[int], steps: Steps, *, since: int = 0
-    ) -> None:
+    def add(self, api: str, name: str, versions: str | Sequence[int], steps: Steps, *, since: int = 0) -> None:
         for version in _chosen(api, versions):
             if version >= since:
                 self.rows.append(Case(api, name, version, steps))

@@ -24,19 +24,44 @@ IDENTITIES = {
 TIMES = frozenset({"timestamp", "log_append_time_ms", "base_timestamp", "max_timestamp"})
 EPOCHS_OF_METADATA = frozenset({"finalized_features_epoch"})
 UNORDERED = frozenset({"api_keys", "supported_features", "finalized_features", "configs"})
-SHUFFLED = frozenset({"CreateTopics", "DeleteTopics", "CreatePartitions"})
+SHUFFLED = frozenset(
+    {
+        "CreateTopics",
+        "DeleteTopics",
+        "CreatePartitions",
+        "Produce",
+        "Fetch",
+        "ListOffsets",
+        "OffsetFetch",
+        "OffsetDelete",
+        "DescribeGroups",
+    }
+)
 """APIs whose results Apache Kafka gives in the order of a hash."""
 SECONDS_THAT_ARE_NOW = 600
 
 
 def _in_order(label: str, answer: Any) -> Any:
-    if label.split()[0] not in SHUFFLED or not isinstance(answer, dict):
-        return answer
-    return {key: sorted(each, key=_name_and_id) if isinstance(each, list) else each for key, each in answer.items()}
+    return _sorted(answer) if label.split()[0] in SHUFFLED else answer
 
 
-def _name_and_id(result: dict[str, Any]) -> tuple[str, bytes]:
-    return result["name"] or "", result.get("topic_id", b"")
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(each) for key, each in value.items()}
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return sorted((_sorted(each) for each in value), key=_place)
+    return value
+
+
+def _place(result: dict[str, Any]) -> str:
+    """Where a topic, partition or group belongs: by name or number, and where there are but ids, by what is said."""
+    for name in ("name", "topic", "group_id"):
+        if result.get(name):
+            return str(result[name])
+    for name in ("partition_index", "index", "partition"):
+        if name in result:
+            return f"{result[name]:20}"
+    return repr({**result, "topic_id": b"", "member_id": ""})
 
 
 class Normaliser:
@@ -77,7 +102,7 @@ class Normaliser:
         return value
 
     def _identity(self, kind: str, value: Any) -> Any:
-        if value in (None, "", 0, -1) or value == bytes(16):
+        if value in (None, "", -1) or value == bytes(16) or (value == 0 and kind == "session id"):
             return value
         if (kind, value) not in self._names:
             self._counts[kind] = self._counts.get(kind, 0) + 1
@@ -86,7 +111,7 @@ class Normaliser:
 
     def _records(self, data: bytes) -> Any:
         try:
-            return [self._batch(batch) for batch in iter_batches(memoryview(data), allow_partial_tail=True)]
+            return [self._batch(batch) for batch in iter_batches(memoryview(data), partial_tail=True)]
         except DecodeError as error:
             return f"not records: {error}"
 
