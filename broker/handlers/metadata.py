@@ -11,25 +11,57 @@ Counterpart: KafkaApis.handleTopicMetadataRequest; KIP-430 (authorized operation
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 from broker.controller.topic_names import is_internal, topic_name_problem
 from broker.handlers import cluster_view
 from broker.handlers.authorized_operations import CLUSTER_OPERATIONS, NOT_REQUESTED, TOPIC_OPERATIONS
-from broker.handlers.context import RequestContext
+from broker.handlers.context import HandlerResult, RequestContext
 from broker.metadata.image import MetadataImage, TopicImage
 from broker.metadata.partitions import PartitionRegistration
 from protocol.errors import ApiError, ErrorCode
 from protocol.ids import ZERO_UUID, Uuid
 from protocol.messages.metadata import MetadataRequest, MetadataResponse
 
+Topic = MetadataResponse.MetadataResponseTopic
+
 TOPIC_IDS_VERSION = 12
 LISTENER_NOT_FOUND_VERSION = 6
+PARTITIONS_AT_ONCE = 1000
 
 
-def handle(request: MetadataRequest, context: RequestContext) -> MetadataResponse:
+def handle(request: MetadataRequest, context: RequestContext) -> HandlerResult:
     _check(request, context.api_version)
     image = context.node.metadata.image
+    found, others = _topics(request, image, context)
+    if sum([len(topic.partitions) for topic in found]) > PARTITIONS_AT_ONCE:
+        return _handle_slowly(request, context, image, found, others)
+    topics = [_described(topic, image, context) for topic in found]
+    return _response(request, context, image, topics + others)
+
+
+async def _handle_slowly(
+    request: MetadataRequest,
+    context: RequestContext,
+    image: MetadataImage,
+    found: list[TopicImage],
+    others: list[Topic],
+) -> MetadataResponse:
+    """A large answer, made in slices; all of it is of one image."""
+    topics, count = [], 0
+    for topic in found:
+        topics.append(_described(topic, image, context))
+        count += len(topic.partitions)
+        if count > PARTITIONS_AT_ONCE:
+            count = 0
+            await asyncio.sleep(0)
+    return _response(request, context, image, topics + others)
+
+
+def _response(
+    request: MetadataRequest, context: RequestContext, image: MetadataImage, topics: list[Topic]
+) -> MetadataResponse:
     response = MetadataResponse(
         brokers=[
             MetadataResponse.MetadataResponseBroker(
@@ -39,7 +71,7 @@ def handle(request: MetadataRequest, context: RequestContext) -> MetadataRespons
         ],
         cluster_id=context.node.cluster_id,
         controller_id=_controller_id(image, context),
-        topics=_topics(request, image, context),
+        topics=topics,
     )
     if request.include_cluster_authorized_operations and 8 <= context.api_version <= 10:
         response.cluster_authorized_operations = CLUSTER_OPERATIONS
@@ -72,50 +104,43 @@ def _controller_id(image: MetadataImage, context: RequestContext) -> int:
 
 def _topics(
     request: MetadataRequest, image: MetadataImage, context: RequestContext
-) -> list[MetadataResponse.MetadataResponseTopic]:
+) -> tuple[list[TopicImage], list[Topic]]:
+    """The topics that are there, and the answers for those that are not."""
     asked = request.topics
     if asked is None or (not asked and context.api_version == 0):
-        return [_described(topic, image, context) for topic in image.topics.by_name.values()]
+        return list(image.topics.by_name.values()), []
     by_id = [topic.topic_id for topic in asked if topic.topic_id != ZERO_UUID]
     if by_id:
-        return _topics_by_id(dict.fromkeys(by_id), image, context)
+        return _topics_by_id(dict.fromkeys(by_id), image)
     topics, missing = [], []
     for name in dict.fromkeys(topic.name or "" for topic in asked):
         found = image.topics.by_name.get(name)
         if found is not None and found.partitions:
-            topics.append(_described(found, image, context))
+            topics.append(found)
         else:
             missing.append(name)
-    return topics + _missing(missing, request, context)
+    return topics, _missing(missing, request, context)
 
 
-def _topics_by_id(
-    ids: Iterable[Uuid], image: MetadataImage, context: RequestContext
-) -> list[MetadataResponse.MetadataResponseTopic]:
-    topics = []
+def _topics_by_id(ids: Iterable[Uuid], image: MetadataImage) -> tuple[list[TopicImage], list[Topic]]:
+    topics, unknown = [], []
     for topic_id in ids:
         found = image.topics.by_id.get(topic_id)
         if found is not None:
-            topics.append(_described(found, image, context))
+            topics.append(found)
         else:
-            topics.append(
-                MetadataResponse.MetadataResponseTopic(
-                    error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=topic_id
-                )
-            )
-    return topics
+            unknown.append(Topic(error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=topic_id))
+    return topics, unknown
 
 
-def _missing(
-    names: list[str], request: MetadataRequest, context: RequestContext
-) -> list[MetadataResponse.MetadataResponseTopic]:
+def _missing(names: list[str], request: MetadataRequest, context: RequestContext) -> list[Topic]:
     if not names:
         return []
     valid = [name for name in names if topic_name_problem(name) is None]
     if valid and request.allow_auto_topic_creation and context.node.config.auto_create_topics_enable:
         context.node.auto_topics.create(valid)
     return [
-        MetadataResponse.MetadataResponseTopic(
+        Topic(
             error_code=(
                 ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
                 if topic_name_problem(name) is None
@@ -128,11 +153,9 @@ def _missing(
     ]
 
 
-def _described(
-    topic: TopicImage, image: MetadataImage, context: RequestContext
-) -> MetadataResponse.MetadataResponseTopic:
+def _described(topic: TopicImage, image: MetadataImage, context: RequestContext) -> Topic:
     listener_name, version = context.listener_name, context.api_version
-    return MetadataResponse.MetadataResponseTopic(
+    return Topic(
         name=topic.name,
         topic_id=topic.id,
         is_internal=is_internal(topic.name),

@@ -91,6 +91,8 @@ class Replica:
         self.log.update_config(settings.log_config)
         if was_synced and not settings.is_synced:
             self.sync_waiters.reached(self.log.log_end_offset)
+        elif settings.is_synced:
+            self._manager.request_flush(self)
         self.advance_high_watermark()
 
     # Leadership.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.handlers import metadata
 from broker.handlers.authorized_operations import CLUSTER_OPERATIONS, TOPIC_OPERATIONS
 from protocol.errors import ErrorCode
 from protocol.ids import Uuid
@@ -58,6 +59,14 @@ async def test_all_topics(node: MiniNode, client: WireClient, version: int) -> N
         assert response.cluster_id == node.services.cluster_id
     if version >= 1:
         assert response.controller_id == 1
+
+
+async def test_large_answers_are_made_in_slices(
+    node: MiniNode, client: WireClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metadata, "PARTITIONS_AT_ONCE", 2)
+    response = await ask(client, topics=[*named("c", "missing", "a", "b")])
+    assert {topic.name: len(topic.partitions) for topic in response.topics} == {"a": 1, "b": 2, "c": 3, "missing": 0}
 
 
 async def test_an_empty_list_is_no_topic(client: WireClient) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -364,3 +366,27 @@ async def test_a_changed_configuration_counts_at_once(node: MiniNode, client: Wi
     await node.publish(ConfigRecord(resource_type=2, resource_name="t", name="max.message.bytes", value=None))
     await node.publish(ConfigRecord(resource_type=4, resource_name="", name="message.max.bytes", value="500"))
     assert (await produce(client, "t", batch(bytes(600)))).error_code == ErrorCode.MESSAGE_TOO_LARGE
+
+
+async def test_what_is_not_in_memory_is_looked_up_off_the_loop(
+    node: MiniNode, client: WireClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        await produce(client, "t", batch(b"%d" % number))
+    log = node.replicas.replica("t", 0).log
+    read, cold, on_executor = log.read, [3], []
+
+    def reads_cold(*arguments: Any, wait: bool = True, **fields: Any) -> Any:
+        if not wait and cold[0]:
+            cold[0] -= 1
+            raise BlockingIOError
+        if wait:
+            on_executor.append(threading.current_thread() is not threading.main_thread())
+        return read(*arguments, wait=wait, **fields)
+
+    monkeypatch.setattr(log, "read", reads_cold)
+    assert values_of(await fetch(client, "t", 1)) == [b"1", b"2"]
+    assert on_executor == [True] * 3
+    cold[0] = 1000
+    assert values_of(await fetch(client, "t", 1)) == [b"1", b"2"], "also if it never stays warm"
+    assert all(on_executor)
