@@ -216,21 +216,27 @@ def dependency_problem(name: str, level: int, levels: Mapping[str, int]) -> str 
 
 
 def unserved_levels(finalized: Iterable[tuple[str, int]]) -> list[str]:
-    """One message for each finalized level above what is served, naming the command that cures it."""
+    """What stands in the way of serving a cluster with these levels, each with the one command that cures it."""
     supported = supported_features()
+    served = {name: supported.get(name, DISABLED) for name, _ in finalized}
+    too_low = [(name, level) for name, level in sorted(finalized) if level < served[name].min]
+    too_high = [(name, level) for name, level in sorted(finalized) if level > served[name].max]
     problems = []
-    for name, level in sorted(finalized):
-        served = supported.get(name, DISABLED)
-        if level < served.min:
-            problems.append(
-                f"The cluster has finalized {name} at level {level}, older than what this node reads, {served}. "
-                f"Raise it with the software that wrote it: "
-                f"kafka-features --bootstrap-server HOST:PORT upgrade --feature {name}={served.min}"
-            )
-        elif level > served.max:
-            problems.append(
-                f"The cluster has finalized {name} at level {level}, but this node serves {served}. "
-                f"Lower it before this node starts, with a broker that serves it running: "
-                f"kafka-features --bootstrap-server HOST:PORT downgrade --feature {name}={served.max}"
-            )
+    if too_low:
+        flags = " ".join(f"--feature {name}={served[name].min}" for name, _ in too_low)
+        problems.append(
+            f"The cluster's {_listed(too_low)} is older than what this node reads. Raise it with the software that "
+            f"wrote it: kafka-features --bootstrap-server HOST:PORT upgrade {flags}"
+        )
+    if too_high:
+        flags = " ".join(f"--feature {name}={served[name].max}" for name, _ in too_high)
+        problems.append(
+            f"The cluster has finalized {_listed(too_high)}, above what this node serves. Start the software that "
+            f"wrote it once more, lower the levels, and stop it: "
+            f"kafka-features --bootstrap-server HOST:PORT downgrade {flags}"
+        )
     return problems
+
+
+def _listed(levels: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{name} {level}" for name, level in levels)

@@ -42,10 +42,14 @@ def activation_problems(image: MetadataImage, bootstrap: BootstrapMetadata) -> l
     """Why a controller cannot take over: levels in the log, or, if that is empty, in what formatting left for it."""
     if image.features.metadata_version_level is not None:
         return unserved_levels(_finalized(image))
-    problems = unserved_levels(bootstrap.levels())
-    if problems:
-        problems.append(f"The levels are those of {bootstrap.source}; as the cluster has never run, format it anew.")
-    return problems
+    levels = bootstrap.levels()
+    if not unserved_levels(levels):
+        return []
+    asked = ", ".join(f"{name} {level}" for name, level in sorted(levels))
+    return [
+        f"{bootstrap.source} asks for {asked}, not all of which this node serves. As the cluster has never run, empty "
+        f"the directories and format them anew: barnabas format -t CLUSTER_ID -c FILE --standalone"
+    ]
 
 
 def _finalized(image: MetadataImage) -> list[tuple[str, int]]:

@@ -30,8 +30,8 @@ def test_levels_and_acls_are_refused_with_their_cure() -> None:
 
 def test_the_bootstrap_counts_while_the_log_is_empty() -> None:
     bootstrap = BootstrapMetadata([BOOTSTRAPPED, level_record("group.version", 1)], "the file")
-    level, source = activation_problems(EMPTY_IMAGE, bootstrap)
-    assert "group.version" in level and "the file" in source
+    (problem,) = activation_problems(EMPTY_IMAGE, bootstrap)
+    assert "group.version 1" in problem and "the file" in problem
     assert activation_problems(image_of(), bootstrap) == []
 
 
