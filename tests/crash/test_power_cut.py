@@ -76,6 +76,9 @@ class History:
     def run(self) -> None:
         self.machine.run(self._set_up)
         for _ in range(CUTS):
+            if self.rng.random() < 0.3:
+                # While it recovers from the cut before.
+                self.machine.disk.crash_at_step = self.machine.disk.steps + self.rng.randint(1, 60)
             try:
                 self.machine.run(self._live)
             except Died:

@@ -128,8 +128,8 @@ class LoopExecutor:
 class Client:
     """One connection; requests may overlap, answers come in their order."""
 
-    def __init__(self, disk: Disk, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._disk = disk
+    def __init__(self, is_dead: Callable[[], bool], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._is_dead = is_dead
         self._reader = reader
         self._writer = writer
         self._correlation_id = 0
@@ -148,11 +148,11 @@ class Client:
             (size,) = struct.unpack(">i", await self._reader.readexactly(4))
             body = await self._reader.readexactly(size)
         except (OSError, EOFError) as error:
-            if self._disk.is_dead:
+            if self._is_dead():
                 raise Died from error
             raise
         mine.set_result(None)
-        if self._disk.is_dead:
+        if self._is_dead():
             raise Died  # It was sent before, but nobody can be sure of that.
         key = api_key(request)
         header, position = decode_prefix(ResponseHeader, response_header_version(key, version), body, 0)
@@ -161,6 +161,10 @@ class Client:
 
     def close(self) -> None:
         self._writer.close()
+
+
+async def connect(port: int, is_dead: Callable[[], bool] = lambda: False) -> Client:
+    return Client(is_dead, *await asyncio.open_connection("127.0.0.1", port, limit=1 << 24))
 
 
 class Life:
@@ -172,7 +176,7 @@ class Life:
         self.port = node.endpoints[0].port
 
     async def connect(self) -> Client:
-        return Client(self.disk, *await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 24))
+        return await connect(self.port, lambda: self.disk.is_dead)
 
 
 Work = Callable[[Life], Awaitable[T]]
