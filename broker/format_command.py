@@ -11,6 +11,7 @@ import argparse
 import logging
 import os.path
 import sys
+from collections.abc import Sequence
 
 from broker.environment import Environment, SystemClock, SystemRandom
 from broker.errors import StartupError
@@ -18,7 +19,9 @@ from broker.formatting import METADATA_DIRECTORY, FormatError, FormatOptions, fo
 from broker.metadata.bootstrap import BOOTSTRAP_CHECKPOINT
 from config.node_config import NodeConfig
 from config.single_node import is_single_node
+from protocol.errors import DecodeError
 from storage.checkpoints import LOCK, META_PROPERTIES
+from storage.directory import read_meta_properties
 from storage.files import DiskFiles, Files
 
 logger = logging.getLogger(__name__)
@@ -54,8 +57,12 @@ def format_new_directories(config: NodeConfig, environment: Environment, cluster
     """Makes a new cluster of a single node whose directories are all new; StartupError if somebody has to format."""
     files = environment.files
     directories = sorted({*config.log_dirs, config.metadata_log_dir})
-    if any(files.exists(f"{directory}/{META_PROPERTIES}") for directory in directories):
-        return  # the node looks at what is there, and tells what is missing
+    formatted = [directory for directory in directories if files.exists(f"{directory}/{META_PROPERTIES}")]
+    if formatted:
+        # The node looks at what is there, and tells what is missing.
+        if cluster_id:
+            _check_cluster(files, formatted, cluster_id)
+        return
     if not is_single_node(config):
         raise StartupError(
             f"{directories[0]} is not formatted, and the node belongs to a quorum of several: format it with "
@@ -76,6 +83,19 @@ def format_new_directories(config: NodeConfig, environment: Environment, cluster
     except FormatError as error:
         raise StartupError(str(error)) from error
     logger.info("formatted %s as the new cluster %s", ", ".join(directories), options.cluster_id)
+
+
+def _check_cluster(files: Files, directories: Sequence[str], cluster_id: str) -> None:
+    for directory in directories:
+        try:
+            found = read_meta_properties(files, directory)
+        except (OSError, DecodeError):
+            continue  # opening the directory tells
+        if found is not None and found.cluster_id != cluster_id:
+            raise StartupError(
+                f"{directory} belongs to cluster {found.cluster_id}, and CLUSTER_ID says {cluster_id}: correct the "
+                "variable, or choose another directory"
+            )
 
 
 def _is_new(files: Files, directory: str) -> bool:
