@@ -30,6 +30,7 @@ from broker.dispatch import Dispatcher
 from broker.dynamic_config import DynamicConfig
 from broker.environment import Environment
 from broker.errors import StartupError
+from broker.formatting import METADATA_DIRECTORY
 from broker.handlers.context import NodeServices
 from broker.metadata.features import supported_features
 from broker.metadata.publishers import RegistrationTracker
@@ -44,13 +45,14 @@ from broker.replication.maintenance import Maintenance
 from broker.replication.publisher import ReplicaPublisher
 from broker.replication.replica_manager import ReplicaManager
 from broker.server.listeners import Server, ServerLimits
-from broker.sockets import bind, own_host_name
+from broker.sockets import bind, connections_max, own_host_name, raise_descriptor_limit
 from config.listeners import SECURITY_PROTOCOLS, Endpoint
 from config.node_config import NodeConfig
 from config.single_node import is_single_node
 from protocol.ids import Uuid
 from raft.quorum_state import QuorumStateError
 from raft.snapshots import SnapshotError
+from raft.voters import ReplicaKey
 from storage.directory import CloseJob, DirectoryError, LoadJob, LogDirectories, LogDirectory, LogSettings
 from storage.open_segments import OpenSegments
 
@@ -112,6 +114,11 @@ class Node:
             raise StartupError(
                 f"the quorum's voters are {self.quorum.raft.voters.ids}: only single nodes are served so far"
             )
+        if not self.quorum.raft.voters.is_only_voter(ReplicaKey.of(config.node_id, self._metadata_directory_id())):
+            raise StartupError(
+                f"the quorum's voter {config.node_id} has another directory.id than {config.metadata_log_dir}: its "
+                "meta.properties is not the one that the metadata log was made with"
+            )
         if loading is None:
             await self._unless_failed(self._until_replayed())
             self._replica_publisher.foresee(self.quorum.loader.image)
@@ -161,11 +168,25 @@ class Node:
             self._metadata_directories = LogDirectories(files, [config.metadata_log_dir], new_uuid=new_uuid)
             await environment.executor.run(self._metadata_directories.open)
             self._metadata_directories.verify_identity(self._cluster_id, config.node_id)
+        self._refuse_other_metadata_logs()
+        for directories in (self.directories, self._metadata_directories):
+            await environment.executor.run(directories.ensure_ids)
         directory = self._metadata_directories.directories[config.metadata_log_dir]
         if directory.failure is not None:
             raise DirectoryError(f"the metadata log's directory cannot be used: {directory.failure}")
         epoch = await environment.executor.run(self.directories.broker_epoch_at_clean_shutdown)
         self._previous_broker_epoch = -1 if epoch is None else epoch
+
+    def _refuse_other_metadata_logs(self) -> None:
+        """Where log.dirs has changed its order, say, the node must not begin with new metadata beside the old."""
+        metadata_log_dir = self._config.metadata_log_dir
+        for directory in self.directories.online:
+            elsewhere = directory.file(METADATA_DIRECTORY)
+            if directory.path != metadata_log_dir and self._environment.files.is_dir(elsewhere):
+                raise DirectoryError(
+                    f"the metadata log of this node should lie in {metadata_log_dir} (metadata.log.dir, else the first "
+                    f"of log.dirs), but there is {elsewhere}"
+                )
 
     def _metadata_directory_id(self) -> Uuid:
         directory_id = self._metadata_directories.directories[self._config.metadata_log_dir].id
@@ -378,7 +399,7 @@ def _server_limits(config: NodeConfig) -> ServerLimits:
     return ServerLimits(
         max_frame_bytes=config.socket_request_max_bytes,
         **({"request_memory_bytes": config.queued_max_request_bytes} if config.queued_max_request_bytes > 0 else {}),
-        max_connections=config.max_connections,
+        max_connections=min(config.max_connections, connections_max(raise_descriptor_limit())),
         max_connections_per_ip=config.max_connections_per_ip,
         max_connections_per_ip_overrides=config.max_connections_per_ip_overrides,
         max_idle_s=config.connections_max_idle_ms / 1000,

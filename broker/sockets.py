@@ -3,7 +3,12 @@ be reachable before it can answer."""
 
 from __future__ import annotations
 
+import resource
 import socket
+from typing import Final
+
+DESCRIPTORS_MAX: Final = 1_048_576
+DESCRIPTORS_FOR_FILES: Final = 4096
 
 _DUAL_STACK = "::"
 _ANY_V4 = "0.0.0.0"
@@ -43,6 +48,21 @@ def _bind(family: int, address: tuple[object, ...], *, dual_stack: bool = False)
         bound.close()
         raise
     return bound
+
+
+def raise_descriptor_limit() -> int:
+    """Asks for all the file descriptors that the system lets this process have; how many that is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else hard
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return DESCRIPTORS_MAX if soft == resource.RLIM_INFINITY else soft
+
+
+def connections_max(descriptors: int) -> int:
+    """How many of the descriptors connections may take: files, of which a bounded number is open, come first."""
+    return descriptors - min(DESCRIPTORS_FOR_FILES, descriptors // 2)
 
 
 def own_host_name() -> str:

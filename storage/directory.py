@@ -140,6 +140,21 @@ class LogDirectories:
         assert cluster_id is not None  # one directory at least is online
         return cluster_id
 
+    def ensure_ids(self) -> None:
+        """Give an id to each directory that has none, as those formatted before KIP-858; after `verify_identity`."""
+        for directory in self.online:
+            properties = directory.meta_properties
+            if properties is None or properties.directory_id is not None:
+                continue
+            properties = properties._replace(directory_id=self._new_uuid())
+            try:
+                write_meta_properties(self._files, directory.path, properties)
+            except OSError as e:
+                self._take_offline(directory, storage_error(directory.path, e, "writing meta.properties"))
+                continue
+            directory.meta_properties = properties
+        self._check_any_online()
+
     def by_id(self, directory_id: Uuid) -> LogDirectory | None:
         return next((directory for directory in self.online if directory.id == directory_id), None)
 
