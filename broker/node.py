@@ -114,10 +114,11 @@ class Node:
             raise StartupError(
                 f"the quorum's voters are {self.quorum.raft.voters.ids}: only single nodes are served so far"
             )
-        if not self.quorum.raft.voters.is_only_voter(ReplicaKey.of(config.node_id, self._metadata_directory_id())):
+        own_key = ReplicaKey.of(self._config.node_id, self._metadata_directory_id())
+        if not self.quorum.raft.voters.is_only_voter(own_key):
             raise StartupError(
-                f"the quorum's voter {config.node_id} has another directory.id than {config.metadata_log_dir}: its "
-                "meta.properties is not the one that the metadata log was made with"
+                f"the quorum knows this node with another directory.id than that of {self._config.metadata_log_dir}: "
+                "its meta.properties is not the one that the metadata log was made with"
             )
         if loading is None:
             await self._unless_failed(self._until_replayed())
