@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,10 +53,15 @@ Exit code 1 means that something is damaged.
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    options, unknown = _parser().parse_known_args(arguments)
+    if unknown:
+        # By the command's own parser, so that its usage is shown and not that of the whole.
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     run: Callable[[argparse.Namespace], int] = options.run
     try:
-        return run(options)
+        code = run(options)
+        sys.stdout.flush()
+        return code
     except BrokenPipeError:
         # The reader of our output has gone (`| head`); keep the interpreter from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -68,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="barnabas",
         description="A Kafka-compatible event broker. `barnabas COMMAND --help` tells more about a command.",
     )
+    parser.add_argument("--version", action=_ShowVersion, help="print the version")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_serve(commands)
     _add_format(commands)
@@ -77,7 +83,25 @@ def _parser() -> argparse.ArgumentParser:
     version = commands.add_parser("version", help="print the version")
     version.add_argument("--json", action="store_true", help="print an object instead of a line")
     version.set_defaults(run=_version)
+    for command in commands.choices.values():
+        command.set_defaults(parser=command)
     return parser
+
+
+class _ShowVersion(argparse.Action):
+    """As argparse's own, but what the line says is looked up only when it is asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        parser.exit(_version(argparse.Namespace(json=False)))
+
+
+def _directory(text: str) -> Path:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must name a directory")
+    return Path(text)
 
 
 Commands = argparse._SubParsersAction  # the type of add_subparsers() has no public name
@@ -93,7 +117,7 @@ def _add_serve(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a server.properties")
     parser.add_argument("--override", action="append", default=[], metavar="KEY=VALUE", help="set a key (repeatable)")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="where the data lies; the same as log.dirs=DIR")
+    parser.add_argument("--data", type=_directory, metavar="DIR", help="where the data lies; the same as log.dirs=DIR")
     parser.add_argument(
         "--insecure-ignore",
         action="append",

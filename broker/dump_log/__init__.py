@@ -43,6 +43,8 @@ def dump(paths: list[Path], options: Options) -> int:
             print(f"Dumping {file}")
             try:
                 is_sound &= _dump_file(file, options)
+            except BrokenPipeError:
+                raise  # our output has no reader any more; nothing is wrong with the file
             except OSError as error:
                 is_sound = False
                 print(f"{file} cannot be read: {error.strerror}", file=sys.stderr)

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -97,6 +98,28 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith(f"barnabas {__version__} (Apache Kafka 4.3.1; Python ")
     assert run("version", "--json") == OK
     assert json.loads(capsys.readouterr().out)["version"] == __version__
+
+
+def test_version_is_an_option_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        run("--version")
+    assert exit_info.value.code == OK
+    assert capsys.readouterr().out.startswith(f"barnabas {__version__} ")
+
+
+def test_unknown_options_show_the_usage_of_their_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_info:
+        run("serve", "--datta", "x")
+    assert exit_info.value.code == UNUSABLE
+    told = capsys.readouterr().err
+    assert "usage: barnabas serve" in told
+    assert "--datta" in told
+
+
+def test_data_must_lie_somewhere(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run("serve", "--data", "")
+    assert "--data: must name a directory" in capsys.readouterr().err
 
 
 def test_random_uuid(capsys: pytest.CaptureFixture[str]) -> None:
@@ -302,6 +325,17 @@ def test_format_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 def test_format_does_not_mind_keys_that_only_serving_refuses(tmp_path: Path) -> None:
     file = write_properties(tmp_path, "ssl.client.auth=required\n")
     assert run("format", "-t", CLUSTER_ID, "-c", file, "-s", "-f", "group.version=0", "-r", "4.3") == OK
+
+
+def test_dump_log_ends_quietly_when_nobody_reads_on(tmp_path: Path) -> None:
+    (tmp_path / "00000000000000000000.log").touch()
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "wb") as output:
+        ended = subprocess.run(
+            [sys.executable, "-m", "broker", "dump-log", tmp_path], stdout=output, stderr=subprocess.PIPE, check=False
+        )
+    assert (ended.returncode, ended.stderr) == (FAILED, b"")
 
 
 def test_dump_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
