@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 GROUP_METADATA_TOPIC: Final = "__consumer_offsets"
-TRANSACTION_STATE_TOPIC: Final = "__transaction_state"
-SHARE_GROUP_STATE_TOPIC: Final = "__share_group_state"
 
 _INT32_MIN: Final = -(2**31)
 

@@ -19,9 +19,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from broker.told_once import ToldOnce
 from protocol.schema import Message
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class NodeServices:
     broker_apis: tuple[tuple[int, int, int], ...] = ()
     """(api key, lowest, highest version) of every API answered on broker listeners; set by the dispatcher."""
     controller_apis: tuple[tuple[int, int, int], ...] = ()
+    refused_transactional_ids: ToldOnce = field(default_factory=ToldOnce)
 
     @property
     def config(self) -> NodeConfig:

@@ -14,6 +14,7 @@ from collections.abc import Coroutine
 from typing import Any, Final
 
 from broker.handlers.context import RequestContext
+from broker.handlers.unserved_transactions import TRANSACTIONS_REFUSED, tell_refused
 from protocol.errors import ApiError, ErrorCode
 from protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 
@@ -28,7 +29,8 @@ def handle(
     if request.transactional_id is not None:
         if not request.transactional_id:
             raise ApiError(ErrorCode.INVALID_REQUEST, "a transactional id must not be empty")
-        raise ApiError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "this broker does not serve transactions")
+        tell_refused(request.transactional_id, context)
+        raise ApiError(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, TRANSACTIONS_REFUSED)
     producer_id = context.node.producer_ids.take()
     if producer_id is None:
         return _wait(context)

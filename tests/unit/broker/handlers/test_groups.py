@@ -10,6 +10,7 @@ import pytest
 
 from broker.handlers.authorized_operations import GROUP_OPERATIONS
 from broker.handlers.group_requests import java_address
+from broker.told_once import ToldOnce
 from protocol.apis import APIS
 from protocol.errors import ErrorCode
 from protocol.ids import Uuid, uuid_to_string
@@ -108,19 +109,32 @@ async def test_several_coordinators_at_once(groups: WireClient) -> None:
     assert (await find(groups, 4, keys=[])).coordinators == []
 
 
-async def test_coordinators_of_transactions_and_share_groups(node: MiniNode, client: WireClient) -> None:
-    key = f"group:with:colons:{uuid_to_string(UNKNOWN_ID)}:3"
-    for key_type, name, topic in ((1, "id", "__transaction_state"), (2, key, "__share_group_state")):
-        async with asyncio.timeout(10):
-            while (await find(client, 6, name, key_type=key_type)).coordinators[0].error_code:
-                await asyncio.sleep(0.01)
-        assert topic in node.metadata.image.topics.by_name
+@pytest.mark.parametrize("version", versions_of(10)[1:])
+async def test_transactional_ids_are_refused_for_good(
+    node: MiniNode, client: WireClient, version: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    transactional_id = f"asked in version {version}"
+    for _ in range(2):
+        response = await find(client, version, transactional_id, key_type=1)
+        found = response if version < 4 else response.coordinators[0]
+        assert found.error_code == ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+        assert found.error_message == "transactions are not served yet"
+    assert [message for message in caplog.messages if transactional_id in message] == [
+        f"transactional id {transactional_id} of client test refused: transactions are not served yet"
+    ]
+    assert "__transaction_state" not in node.metadata.image.topics.by_name
 
 
-@pytest.mark.parametrize("key", ["", "g", "g:x:0", ":AAAAAAAAAAAAAAAAAAAAAA:0", "g:AAAAAAAAAAAAAAAAAAAAAA:x"])
-async def test_share_keys_must_make_sense(client: WireClient, key: str) -> None:
+@pytest.mark.parametrize("key", ["", "g:x:0", f"group:{uuid_to_string(UNKNOWN_ID)}:3"])
+async def test_share_groups_have_no_coordinators(node: MiniNode, client: WireClient, key: str) -> None:
     response = await find(client, 6, key, key_type=2)
     assert response.coordinators[0].error_code == ErrorCode.INVALID_REQUEST
+    assert "__share_group_state" not in node.metadata.image.topics.by_name
+
+
+def test_names_told_once_are_few() -> None:
+    told = ToldOnce(2)
+    assert [told.is_new(name) for name in ("a", "b", "a", "c", "b")] == [True, True, False, True, True]
 
 
 async def test_unknown_kinds_of_coordinators(client: WireClient) -> None:
