@@ -16,7 +16,7 @@ help:
 	@echo "make conformance  compare with Apache Kafka (needs Java and Maven)"
 	@echo "make crash        kill and break nodes under load"
 	@echo "make bench        side by side with Apache Kafka; writes bench/RESULTS.md (needs Java and Maven)"
-	@echo "make docs         write what is generated: docs/configuration.md, config/attributes.py"
+	@echo "make docs         write what is generated: docs/configuration.md, docs/differences.md, config/attributes.py"
 	@echo "make wheel        a wheel in dist/"
 
 .venv/.setup: pyproject.toml $(NATIVE_SOURCES)
@@ -47,13 +47,13 @@ format: setup
 	$(BIN)/ruff format .
 
 test: setup
-	$(BIN)/pytest -n $(WORKERS)
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
 unit: setup
 	$(BIN)/pytest -n $(WORKERS) tests/unit
 
 conformance: setup
-	$(BIN)/pytest -n $(WORKERS) tests/oracle
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup tests/oracle tests/conformance
 
 crash: setup
 	$(BIN)/pytest -n $(WORKERS) tests/crash
@@ -63,6 +63,7 @@ bench: setup
 
 docs: setup
 	$(BIN)/python -m config.document
+	$(BIN)/python -m tests.conformance.differences
 
 wheel: setup
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

@@ -200,10 +200,8 @@ def _read_client_id(frame: Frame, flexible: bool) -> tuple[str | None, int]:
         position += size
         if position > len(frame):
             raise DecodeError(f"a client id of {size} bytes does not fit into the request")
-        try:
-            client_id = frame[10:position].decode()
-        except UnicodeDecodeError:
-            raise DecodeError("the client id is not UTF-8") from None
+        # Some name themselves in Latin-1; it is no reason to refuse them.
+        client_id = frame[10:position].decode(errors="replace")
     if not flexible:
         return client_id, position
     if position < len(frame) and frame[position] == 0:

@@ -6,7 +6,7 @@ As IncrementalAlterConfigs, but levels of logs cannot be changed this way. Count
 from __future__ import annotations
 
 from broker.handlers.context import HandlerResult, RequestContext, then
-from broker.handlers.describe_configs import check_own_id
+from broker.handlers.describe_configs import check_kind, check_own_id
 from broker.metadata.image import ResourceType
 from protocol.errors import ApiError
 from protocol.messages.alter_configs import AlterConfigsRequest, AlterConfigsResponse
@@ -17,6 +17,7 @@ def handle(request: AlterConfigsRequest, context: RequestContext) -> HandlerResu
     accepted: list[AlterConfigsRequest.AlterConfigsResource] = []
     for resource in request.resources:
         try:
+            check_kind(resource.resource_type)
             if resource.resource_type == ResourceType.BROKER and resource.resource_name:
                 check_own_id(resource.resource_name, context)
             accepted.append(resource)

@@ -43,7 +43,7 @@ def _result(
 
 def _entries(resource: DescribeConfigsRequest.DescribeConfigsResource, context: RequestContext) -> list[ConfigEntry]:
     layers, configs = context.node.dynamic_config.layers, context.node.metadata.image.configs
-    name, names = resource.resource_name, resource.configuration_keys
+    name, names = resource.resource_name, resource.configuration_keys or None  # none named: all
     match resource.resource_type:
         case ResourceType.TOPIC:
             problem = topic_name_problem(name)
@@ -63,6 +63,11 @@ def _entries(resource: DescribeConfigsRequest.DescribeConfigsResource, context: 
             return layers.describe_group(configs.of(ConfigResource(ResourceType.GROUP, name)), names)
         case other:
             raise ApiError(ErrorCode.INVALID_REQUEST, f"resources of type {other} have no configuration here")
+
+
+def check_kind(resource_type: int) -> None:
+    if resource_type not in ResourceType.ALL:
+        raise ApiError(ErrorCode.INVALID_REQUEST, f"resources of type {resource_type} have no configuration here")
 
 
 def check_own_id(name: str, context: RequestContext) -> None:
@@ -100,5 +105,5 @@ def _loggers(resource: DescribeConfigsRequest.DescribeConfigsResource, context: 
             config_type=Type.STRING,
             documentation=None,
         )
-        for name, level in broker_loggers.levels(resource.configuration_keys).items()
+        for name, level in broker_loggers.levels(resource.configuration_keys or None).items()
     ]

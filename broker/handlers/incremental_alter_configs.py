@@ -11,7 +11,7 @@ from collections import Counter
 
 from broker.handlers import broker_loggers
 from broker.handlers.context import HandlerResult, RequestContext, then
-from broker.handlers.describe_configs import check_own_id
+from broker.handlers.describe_configs import check_kind, check_own_id
 from broker.metadata.image import ResourceType
 from protocol.errors import ApiError, ErrorCode
 from protocol.messages.incremental_alter_configs import (
@@ -44,6 +44,7 @@ def handle(request: IncrementalAlterConfigsRequest, context: RequestContext) -> 
 
 
 def _is_done_here(resource: Resource, validate_only: bool, context: RequestContext) -> bool:
+    check_kind(resource.resource_type)
     if resource.resource_type == ResourceType.BROKER and resource.resource_name:
         check_own_id(resource.resource_name, context)
     if resource.resource_type != ResourceType.BROKER_LOGGER:

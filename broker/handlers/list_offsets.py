@@ -75,10 +75,13 @@ def handle(request: ListOffsetsRequest, context: RequestContext) -> HandlerResul
     for topic in request.topics:
         answers = []
         for asked in topic.partitions:
+            if counts[topic.name, asked.partition_index] == 0:
+                continue  # a duplicate, answered at its first mention
             answer = Answer(partition_index=asked.partition_index)
             answers.append(answer)
             try:
                 if counts[topic.name, asked.partition_index] > 1:
+                    counts[topic.name, asked.partition_index] = 0
                     raise ApiError(ErrorCode.INVALID_REQUEST)
                 replica = context.node.replicas.replica(topic.name, asked.partition_index)
                 search = _look_up(replica, request, asked, answer, context.api_version)
@@ -86,7 +89,8 @@ def handle(request: ListOffsetsRequest, context: RequestContext) -> HandlerResul
                     searches.append(search)
             except ApiError as error:
                 answer.error_code = _code(error.code, context.api_version)
-        response.topics.append(ListOffsetsResponse.ListOffsetsTopicResponse(name=topic.name, partitions=answers))
+        if answers:
+            response.topics.append(ListOffsetsResponse.ListOffsetsTopicResponse(name=topic.name, partitions=answers))
     if searches:
         return _search_all(searches, response, context)
     return response

@@ -37,8 +37,13 @@ PROPERTIES = {
 LEVELS = ("group", "transaction", "share", "streams", "eligible.leader.replicas")
 """Features at level 0, as a cluster of ours has them until they are served."""
 
+ABSENT = "(absent)"
 COORDINATOR_LOAD_IN_PROGRESS = 14
 STOPPED = "the case went wrong"
+
+
+compared: set[str] = set()
+"""The cases of this session so far."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class Pair:
     ours: int
 
     def compare(self, case: Case) -> None:
+        compared.add(case.id)
         with ThreadPoolExecutor(2) as threads:
             theirs, mine = threads.map(_run, (self.kafka, self.ours), (case, case))
         stopped = [f"{label}: {answer}" for label, answer in theirs.items() if label.endswith(STOPPED)]
@@ -74,9 +80,10 @@ def _run(port: int, case: Case) -> dict[str, Any]:
 
 def differences(expected: Any, actual: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
     """The places where two values differ."""
-    if isinstance(expected, dict) and isinstance(actual, dict) and expected.keys() == actual.keys():
-        for key in expected:
-            yield from differences(expected[key], actual[key], f"{where}.{key}" if where else key)
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        for key in (*expected, *(actual.keys() - expected.keys())):
+            place = f"{where}.{key}" if where else key
+            yield from differences(expected.get(key, ABSENT), actual.get(key, ABSENT), place)
     elif isinstance(expected, list | tuple) and isinstance(actual, list | tuple) and len(expected) == len(actual):
         for index, (one, other) in enumerate(zip(expected, actual, strict=True)):
             yield from differences(one, other, f"{where}[{index}]")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pytest
 
@@ -44,6 +44,9 @@ class Case:
 class Cases:
     """The cases of one file."""
 
+    count = 0
+    """Of all files that were imported."""
+
     def __init__(self) -> None:
         self.rows: list[Case] = []
 
@@ -61,19 +64,12 @@ class Cases:
         for version in _chosen(api, versions):
             if version >= since:
                 self.rows.append(Case(api, name, version, steps))
-
-    def one_request(self, api: str, name: str, versions: str | Sequence[int] = LAST, **values: Any) -> None:
-        """A row of one request with fixed values."""
-        self.add(api, name, versions, lambda client, version: _one(client, api, version, values))
+                Cases.count += 1
 
     def parametrize(self) -> pytest.MarkDecorator:
         ids = [case.id for case in self.rows]
         assert len(set(ids)) == len(ids), sorted(each for each in ids if ids.count(each) > 1)
         return pytest.mark.parametrize("case", self.rows, ids=ids)
-
-
-def _one(client: Client, api: str, version: int, values: dict[str, Any]) -> None:
-    client.ask(api, version, **values)
 
 
 def _chosen(api: str, versions: str | Sequence[int]) -> list[int]:
@@ -85,4 +81,7 @@ def _chosen(api: str, versions: str | Sequence[int]) -> list[int]:
     if versions == LAST:
         return [served[-1]]
     flexible = APIS[KEYS[api]].flexible
-    return sorted({served[0], served[-1], *([flexible] if flexible in served else [])})
+    ends = {served[0], served[-1]}
+    if flexible is not None and flexible in served:
+        ends.add(flexible)
+    return sorted(ends)

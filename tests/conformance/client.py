@@ -153,7 +153,8 @@ class Pending:
 
     def answer(self) -> Answer:
         received = self._connection.receive(self._api, self._version, self._correlation_id)
-        return self._client.note(f"{self._api} v{self._version}", received)
+        self._client.note(f"{self._api} v{self._version}", received)
+        return received
 
     def waits(self, seconds: float = 0.3) -> bool:
         """Whether no answer comes for a while."""
@@ -183,9 +184,8 @@ class Client:
         """A topic or group of this case alone, the same for both brokers."""
         return f"{self.case}.{what}"
 
-    def note(self, label: str, value: Any) -> Any:
+    def note(self, label: str, value: Any) -> None:
         self.transcript.append((label, value))
-        return value
 
     def connect(self) -> Connection:
         connection = Connection(self.port)

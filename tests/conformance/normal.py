@@ -26,15 +26,16 @@ EPOCHS_OF_METADATA = frozenset({"finalized_features_epoch"})
 UNORDERED = frozenset({"api_keys", "supported_features", "finalized_features", "configs"})
 SHUFFLED = frozenset(
     {
+        "CreatePartitions",
         "CreateTopics",
         "DeleteTopics",
-        "CreatePartitions",
-        "Produce",
+        "DescribeGroups",
         "Fetch",
         "ListOffsets",
-        "OffsetFetch",
+        "Metadata",
         "OffsetDelete",
-        "DescribeGroups",
+        "OffsetFetch",
+        "Produce",
     }
 )
 """APIs whose results Apache Kafka gives in the order of a hash."""
@@ -81,6 +82,8 @@ class Normaliser:
         if name == "records":
             return None if value is None else self._records(value)
         if isinstance(value, list):
+            if name == "configs" and value and "name" in value[0]:
+                return {each["name"]: self.value("config", each) for each in value}
             if name in UNORDERED:
                 value = sorted(value, key=repr)
             elif name == "members":  # Kafka keeps them in the order of a hash of their random ids

@@ -1,8 +1,10 @@
-"""DescribeConfigs, IncrementalAlterConfigs, AlterConfigs: of topics, of the broker, of all brokers, and of what is not."""
+"""DescribeConfigs, IncrementalAlterConfigs, AlterConfigs: of topics, of the broker, of all brokers, and of what is not.
+
+Not asked: AlterConfigs of one resource twice in a request, which Apache Kafka never answers; and operations that do not
+exist, over which its controller resigns.
+"""
 
 from __future__ import annotations
-
-from typing import Any
 
 from tests.conformance.brokers import Pair
 from tests.conformance.cases import ALL, ENDS, LAST, Case, Cases
@@ -10,6 +12,14 @@ from tests.conformance.client import Client
 
 cases = Cases()
 TOPIC, BROKER, LOGGER, CLIENT_METRICS, GROUP = 2, 4, 8, 16, 32
+SET_BY_THE_TEST = {
+    "advertised.listeners",
+    "controller.quorum.bootstrap.servers",
+    "listener.security.protocol.map",
+    "listeners",
+    "log.dirs",
+}
+"""Ports and directories, which the two brokers cannot share."""
 SET, DELETE, APPEND, SUBTRACT = range(4)
 
 
@@ -61,7 +71,11 @@ def several(b: Client, v: int) -> None:
 
 @cases("DescribeConfigs", ENDS)
 def the_broker(b: Client, v: int) -> None:
-    described(b, v, BROKER, "1", synonyms=True, documentation=True)
+    asked = {"resource_type": BROKER, "resource_name": "1", "configuration_keys": None}
+    answer = b.quietly("DescribeConfigs", v, resources=[asked], include_synonyms=True, include_documentation=True)
+    (result,) = answer["results"]
+    result["configs"] = [each for each in result["configs"] if each["name"] not in SET_BY_THE_TEST]
+    b.note("DescribeConfigs", answer)
 
 
 @cases("DescribeConfigs", ENDS)
@@ -125,8 +139,6 @@ def refused(b: Client, v: int) -> None:
     altered(b, v, TOPIC, name, ("retention.ms", SET, None))
     altered(b, v, TOPIC, name, ("cleanup.policy", APPEND, None))
     altered(b, v, TOPIC, name, ("cleanup.policy", APPEND, "burn"))
-    altered(b, v, TOPIC, name, ("retention.ms", 4, "1"))
-    altered(b, v, TOPIC, name, ("retention.ms", -1, "1"))
     altered(b, v, TOPIC, name, ("retention.ms", SET, "1000"), ("flush.ms", SET, "x"))
     altered(b, v, TOPIC, b.name("unknown"), ("retention.ms", SET, "1000"))
     altered(b, v, TOPIC, "a b", ("retention.ms", SET, "1000"))
@@ -245,9 +257,6 @@ def replacing_twice(b: Client, v: int) -> None:
     resource = {"resource_type": TOPIC, "resource_name": name, "configs": configs}
     b.ask("AlterConfigs", v, resources=[resource])
     shows(b, name, "retention.ms")
-    rows = [{**resource, "configs": [{"name": key, "value": "7"}]} for key in ("retention.ms", "flush.ms")]
-    b.ask("AlterConfigs", v, resources=rows)
-    shows(b, name, "retention.ms", "flush.ms")
 
 
 @cases.parametrize()

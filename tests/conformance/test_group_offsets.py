@@ -45,7 +45,7 @@ def fetched(b: Client, v: int, group: str, *topics: Topic, indexes: tuple[int, .
     rows: Any = [{"name": name, "topic_id": identity, "partition_indexes": list(indexes)} for name, identity in topics]
     rows = rows or None
     named = None if rows is None else [{key: row[key] for key in ("name", "partition_indexes")} for row in rows]
-    member = {key: values.pop(key) for key in ("member_id", "member_epoch") if key in values}
+    member: dict[str, Any] = {key: values.pop(key) for key in ("member_id", "member_epoch") if key in values}
     groups = [{"group_id": group, "topics": rows, **member}]
     if v < 2 and named is None:
         named = []
@@ -67,14 +67,15 @@ def with_membership(b: Client, v: int) -> None:
     me = alone(b, b.name("g"))
     right = {"generation_id_or_member_epoch": me["generation_id"], "member_id": me["member_id"]}
     committed(b, v, b.name("g"), topic, **right)
-    for change in (
+    wrong: list[dict[str, Any]] = [
         {"generation_id_or_member_epoch": 0},
         {"generation_id_or_member_epoch": 5},
         {"generation_id_or_member_epoch": -1},
         {"member_id": "nobody"},
         {"member_id": ""},
         {"member_id": "", "generation_id_or_member_epoch": -1},
-    ):
+    ]
+    for change in wrong:
         committed(b, v, b.name("g"), topic, 6, **{**right, **change})
     fetched(b, 9, b.name("g"), topic)
 
