@@ -27,6 +27,7 @@ from broker.replication.replica import ACKS_ALL, Replica
 from broker.server.connection import CloseConnection
 from protocol.errors import ApiError, ErrorCode
 from protocol.messages.produce import ProduceRequest, ProduceResponse
+from protocol.records.batch import CURRENT_MAGIC, LOG_OVERHEAD_BYTES
 from storage.log import AppendInfo
 from storage.validation import (
     RecordValidationError,
@@ -54,6 +55,7 @@ _REFUSED_BY_THE_LOG: Final = frozenset(
     }
 )
 """Of a single batch: these errors come with where the log begins, as in Kafka."""
+_MAGIC: Final = 16
 _ATTRIBUTES_LOW_BYTE: Final = 22
 _TRANSACTIONAL: Final = 0x10
 _COMPRESSION: Final = 0x07
@@ -298,7 +300,9 @@ def _refuse(append: _Append, error: ApiError) -> None:
 
 
 def _is_one_batch(records: memoryview) -> bool:
-    return len(records) > _ATTRIBUTES_LOW_BYTE and int.from_bytes(records[8:12], "big") + 12 == len(records)
+    if len(records) <= _ATTRIBUTES_LOW_BYTE or records[_MAGIC] != CURRENT_MAGIC:
+        return False
+    return int.from_bytes(records[8:12], "big") + LOG_OVERHEAD_BYTES == len(records)
 
 
 def _check_unanswered(response: ProduceResponse, context: RequestContext) -> None:
