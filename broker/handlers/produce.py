@@ -45,6 +45,10 @@ ADMIN_CLIENT_ID: Final = "__admin_client"
 """The one client that may write to internal topics, as in Kafka."""
 SLICE_BYTES: Final = 2 * 1024 * 1024
 """What is checked at a stretch."""
+CHECKS_LANE: Final = "checks"
+CHECK_THREADS: Final = 2
+"""Each may need twice barnabas.decompressed.batch.max.bytes. Threads of their own: whoever sends bombs holds up others
+who send large batches, and nobody else."""
 
 _REFUSED_BY_THE_LOG: Final = frozenset(
     {
@@ -104,7 +108,8 @@ async def _handle_slowly(
     allow_zstd = context.api_version >= ZSTD_VERSION
     for append in appends:
         if append.batch is None and not append.response.error_code:
-            await context.node.executor.run(_prepare_fully, append, now_ms, allow_zstd)
+            lane = context.node.executor.lane(CHECKS_LANE, CHECK_THREADS)
+            await lane.run(_prepare_fully, append, now_ms, allow_zstd)
     return _append_all(request.acks, request.timeout_ms, context, response, appends, now_ms)
 
 

@@ -306,6 +306,18 @@ async def test_a_recreated_topic_is_another_one(node: MiniNode, client: WireClie
     assert values_of(await fetch(client, "t", 0)) == []
 
 
+async def test_large_batches_leave_the_threads_of_others_alone(node: MiniNode, client: WireClient) -> None:
+    await node.create_topic("zipped", configs={"compression.type": "gzip"})
+    may_go_on = threading.Event()
+    busy = [node.executor.run(may_go_on.wait) for _ in range(8)]
+    try:
+        async with asyncio.timeout(10):
+            assert (await produce(client, "zipped", batch(b"a"))).error_code == 0
+    finally:
+        may_go_on.set()
+        await asyncio.gather(*busy)
+
+
 async def test_recompression_is_done_off_the_loop_and_keeps_the_order(node: MiniNode, client: WireClient) -> None:
     await node.create_topic("zipped", configs={"compression.type": "gzip"})
     for number in range(20):
