@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 
 from config.definition import ConfigError, ConfigKey, Effect
 from config.keys import BROKER_KEYS, REFUSALS, REFUSED_UNKNOWN_KEYS
@@ -22,6 +23,8 @@ BUILT_IN = "built in"
 
 # What --insecure-ignore lets pass where it stands not in the configuration but in the metadata: ACLs.
 IGNORABLE_IN_METADATA = frozenset({"authorizer"})
+
+NOT_COMPACTED = "compaction is not served yet: old values stay, and the log grows"
 
 _BYTES_PER_CLEANER_THREAD = 1024 * 1024
 
@@ -67,6 +70,8 @@ def relation_warnings(config: NodeConfig) -> list[str]:
             f"broker.heartbeat.interval.ms ({config.broker_heartbeat_interval_ms}) is more than half of "
             f"broker.session.timeout.ms ({config.broker_session_timeout_ms}): one late heartbeat can fence a broker"
         )
+    if "compact" in config.log_cleanup_policy:
+        warnings.append(f"log.cleanup.policy{config.describe_source('log.cleanup.policy')}: {NOT_COMPACTED}")
     return warnings
 
 
@@ -112,6 +117,12 @@ def notices(config: NodeConfig) -> list[str]:
 
 def unknown_keys(config: NodeConfig) -> list[str]:
     return sorted(name for name in config.original if find_key(name) is None and _refused_unknown(name) is None)
+
+
+def similar_key(name: str) -> str | None:
+    """What a name that is no key may have been meant to be."""
+    matches = get_close_matches(name.lower().replace("_", "."), BROKER_KEYS, 1, 0.8)
+    return matches[0] if matches else None
 
 
 def _refused_unknown(name: str) -> str | None:

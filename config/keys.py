@@ -206,7 +206,7 @@ log.retention.check.interval.ms | LONG | 300000 | [1,...] | MEDIUM | read-only |
 log.segment.delete.delay.ms | LONG | 60000 | [0,...] | HIGH | cluster-wide | effect
     How long the file of a deleted segment stays, under another name, before it is removed.
 log.cleanup.policy | LIST | delete | [compact, delete] | MEDIUM | cluster-wide | effect
-    What becomes of old segments: delete by age and size, compact to the last value of each key, or both.
+    Old segments: delete (by age and size), compact (not served yet: old values stay, and the log grows), or both.
 log.message.timestamp.type | STRING | CreateTime | [CreateTime, LogAppendTime] | MEDIUM | cluster-wide | effect
     Whether a record carries the time that its producer gave (CreateTime) or that of the append (LogAppendTime).
 log.message.timestamp.before.max.ms | LONG | 9223372036854775807 | [0,...] | MEDIUM | cluster-wide | effect
@@ -801,7 +801,7 @@ group.consumer.regex.refresh.interval.ms | INT | 600000 | [10000,...] | MEDIUM |
 
 _TOPIC: Final = """
 cleanup.policy | LIST | delete | [compact, delete] | MEDIUM | effect
-    What becomes of old segments: delete by age and size, compact to the last value of each key, or both.
+    Old segments: delete (by age and size), compact (not served yet: old values stay, and the log grows), or both.
 compression.type | STRING | producer | [uncompressed, zstd, lz4, snappy, gzip, producer] | MEDIUM | effect
     The codec in which the topic is stored: a codec's name, uncompressed, or producer to keep what the producer chose.
 compression.gzip.level | INT | -1 | [1,...,9] or -1 | MEDIUM | effect

@@ -12,7 +12,7 @@ import os.path
 from collections.abc import Collection, Mapping
 
 from config.attributes import BrokerAttributes
-from config.definition import ConfigError, ConfigValue, as_int, as_list, as_str
+from config.definition import ConfigError, ConfigKey, ConfigValue, as_int, as_list, as_str
 from config.keys import BROKER_KEYS
 from config.listeners import (
     ANY_ADDRESS,
@@ -31,6 +31,14 @@ _MS_PER_HOUR = 60 * 60 * 1000
 _MS_PER_MINUTE = 60 * 1000
 _ALL_DIRECTORIES = "*"
 PROTOCOL_MAP = "listener.security.protocol.map"
+
+_ZOOKEEPER_MODE = (
+    "process.roles is not set, but zookeeper.connect is: ZooKeeper mode is gone, as in Apache Kafka since 4.0. Instead "
+    "of zookeeper.connect and broker.id set process.roles=broker,controller, node.id, "
+    "controller.listener.names=CONTROLLER, "
+    "listeners=PLAINTEXT://:9092,CONTROLLER://:9093 and controller.quorum.bootstrap.servers=localhost:9093. "
+    "Data from ZooKeeper mode has to be migrated with Apache Kafka 3.9 first"
+)
 
 # Attributes that NodeConfig declares itself, because they hold more than the bare value of the key.
 DERIVED_ATTRIBUTES = frozenset(
@@ -161,7 +169,7 @@ class NodeConfig(BrokerAttributes):
         for key in BROKER_KEYS.values():
             text = self.original.get(key.name)
             if text is None and key.is_required:
-                problems.append(f"{key.name} is not set, and has no default: {key.documentation}")
+                problems.append(self._why_required(key))
                 continue
             try:
                 values[key.name] = key.default if text is None else key.parse(text)
@@ -170,6 +178,11 @@ class NodeConfig(BrokerAttributes):
         if problems:
             raise ConfigError("\n".join(problems))
         return values
+
+    def _why_required(self, key: ConfigKey) -> str:
+        if key.name == "process.roles" and "zookeeper.connect" in self.original:
+            return _ZOOKEEPER_MODE
+        return f"{key.name} is not set, and has no default: {key.documentation}"
 
     def _derive(self) -> None:
         values = self.values

@@ -20,6 +20,7 @@ from config.checks import (
     refusals,
     relation_problems,
     relation_warnings,
+    similar_key,
     unknown_keys,
 )
 from config.definition import ConfigError
@@ -163,11 +164,16 @@ def _judge(config: NodeConfig) -> list[str]:
     warnings = [f"{name} is ignored as asked; {reason}" for name, reason in refused.items()]
     idle = config.insecure_ignore - refused.keys() - IGNORABLE_IN_METADATA
     warnings += [f"--insecure-ignore {name}: there is nothing to ignore" for name in sorted(idle)]
-    warnings += [f"unknown key {name}{config.describe_source(name)}" for name in unknown_keys(config)]
+    warnings += [_unknown_key_warning(config, name) for name in unknown_keys(config)]
     without_effect = notices(config)
     if without_effect:
         warnings.append(f"set, but without effect: {', '.join(without_effect)}")
     return warnings + relation_warnings(config)
+
+
+def _unknown_key_warning(config: NodeConfig, name: str) -> str:
+    similar = similar_key(name)
+    return f"unknown key {name}{config.describe_source(name)}" + (f"; did you mean {similar}?" if similar else "")
 
 
 def key_of_variable(variable: str) -> str:

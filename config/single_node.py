@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from config.definition import as_list
 from config.keys import BROKER_KEYS
-from config.listeners import ANY_ADDRESS
+from config.listeners import ANY_ADDRESS, SECURITY_PROTOCOLS
 from config.node_config import NodeConfig
 
 BROKER_LISTENER = "PLAINTEXT://127.0.0.1:9092"
@@ -50,6 +50,7 @@ def single_node_settings(given: Mapping[str, str]) -> dict[str, str]:
     address = controllers[0].partition("://")[2] if controllers else "127.0.0.1:0"
     host, _, port = address.rpartition(":")
     return {
+        **_listener_settings(given, written, names),
         "node.id": given.get("broker.id", "1"),
         "process.roles": "broker,controller",
         "controller.listener.names": ",".join(names),
@@ -58,6 +59,23 @@ def single_node_settings(given: Mapping[str, str]) -> dict[str, str]:
         **_ONE_NODE,
         "listeners": ",".join(written),
     }
+
+
+def _listener_settings(given: Mapping[str, str], written: list[str], controller_names: list[str]) -> dict[str, str]:
+    """What listeners of other names than PLAINTEXT need and the user has no reason to know of: a protocol for the
+    controller's, and one for brokers to talk over. What is wrong with such listeners is then told about them."""
+    protocol_map = BROKER_KEYS["listener.security.protocol.map"]
+    inter_broker = ("inter.broker.listener.name", "security.inter.broker.protocol")
+    settings: dict[str, str] = {}
+    names = [entry.partition(":")[0].upper() for entry in written]
+    secured = set(SECURITY_PROTOCOLS) - {"PLAINTEXT"}
+    if protocol_map.name not in given and secured & set(names):
+        controllers = [f"{name}:PLAINTEXT" for name in controller_names if name not in SECURITY_PROTOCOLS]
+        settings[protocol_map.name] = ",".join([str(protocol_map.default_text), *controllers])
+    broker_names = [name for name in names if name not in controller_names]
+    if broker_names and "PLAINTEXT" not in broker_names and not any(key in given for key in inter_broker):
+        settings[inter_broker[0]] = broker_names[0]
+    return settings
 
 
 def is_single_node(config: NodeConfig) -> bool:

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from config.definition import ConfigError
@@ -145,6 +147,41 @@ def test_what_would_weaken_security_or_durability_refuses_the_start(override: st
 
 def test_the_default_value_of_such_a_key_is_no_reason_to_refuse() -> None:
     assert load_node_config(overrides=["ssl.client.auth=none", "authorizer.class.name="]).warnings == []
+
+
+@pytest.mark.parametrize(("protocol", "reason"), [("SSL", "tls"), ("SASL_PLAINTEXT", "sasl"), ("SASL_SSL", "sasl")])
+def test_a_secured_listener_without_a_file_is_told_as_such(protocol: str, reason: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        config_of(f"listeners={protocol}://127.0.0.1:9292")
+    assert f"listener {protocol} asks for {protocol}, and {REFUSALS[reason]}" in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 2
+
+
+def test_a_single_node_may_name_its_listener_as_it_likes() -> None:
+    config = config_of("listeners=OTHER://:1", "listener.security.protocol.map=OTHER:PLAINTEXT,CONTROLLER:PLAINTEXT")
+    assert config.inter_broker_listener_name == "OTHER"
+
+
+def test_zookeeper_mode_is_told_to_be_gone(tmp_path: Path) -> None:
+    file = tmp_path / "server.properties"
+    file.write_text("broker.id=0\nzookeeper.connect=localhost:2181\n")
+    with pytest.raises(ConfigError, match=r"ZooKeeper mode is gone.*process\.roles=broker,controller"):
+        load_node_config(file)
+
+
+@pytest.mark.parametrize(
+    ("key", "similar"), [("num.partition", "num.partitions"), ("log.retention_ms", "log.retention.ms"), ("x", None)]
+)
+def test_a_misspelt_key_is_told_with_the_one_meant(key: str, similar: str | None) -> None:
+    warning = load_node_config(overrides=[f"{key}=1"]).warnings[0]
+    assert warning == f"unknown key {key} (--override)" + (f"; did you mean {similar}?" if similar else "")
+
+
+def test_compaction_is_told_to_be_missing() -> None:
+    warnings = load_node_config(overrides=["log.cleanup.policy=compact"]).warnings
+    assert warnings == [
+        "log.cleanup.policy (--override): compaction is not served yet: old values stay, and the log grows"
+    ]
 
 
 @pytest.mark.parametrize("protocol", ["SSL", "SASL_PLAINTEXT", "SASL_SSL"])

@@ -174,7 +174,7 @@ def test_odd_files_are_warned_about(tmp_path: Path) -> None:
     _, warnings = load_text(tmp_path, KAFKAS_OWN_FILE + "num.partition=3\nbackground.threads=2\nlog.dirs=/other\n")
     assert warnings[0].startswith("log.dirs is set more than once")
     assert warnings[1:] == [
-        "unknown key num.partition (server.properties:18)",
+        "unknown key num.partition (server.properties:18); did you mean num.partitions?",
         "set, but without effect: background.threads",
     ]
 
