@@ -36,6 +36,7 @@ from broker.metadata.features import supported_features
 from broker.metadata.publishers import RegistrationTracker
 from broker.metadata.refusals import MetadataRefused, RefusalPublisher
 from broker.metadata.registrations import Endpoint as RegisteredEndpoint
+from broker.metadata_news import MetadataNews
 from broker.periodic import PeriodicJobs
 from broker.producer_ids import ProducerIds
 from broker.quorum_member import QuorumMember
@@ -292,6 +293,7 @@ class Node:
             Elections(node_id, GROUP_METADATA_TOPIC, self.groups),
             RegistrationTracker(node_id, self.lifecycle.register_again),
             self.lifecycle,
+            MetadataNews(),
         )
         quorum.install_last_publishers()
 
@@ -304,6 +306,7 @@ class Node:
     async def _load_logs(self) -> None:
         """Opens, and where needed recovers, the logs of all partitions; beside Raft's own start."""
         executor, directories, now_ms = self._environment.executor, self.directories, self._environment.clock.wall_ms()
+        started_s = self._environment.clock.monotonic()
         jobs = await executor.run(directories.begin_load, self._replica_publisher.log_config, now_ms)
         threads = self._config.num_recovery_threads_per_data_dir
         await asyncio.gather(
@@ -316,6 +319,10 @@ class Node:
         for job in jobs:
             directories.loaded(job)
         directories.end_load()
+        recovered = sum(not job.directory.had_clean_shutdown for job in jobs)
+        if recovered:
+            took_s = self._environment.clock.monotonic() - started_s
+            _logger.info("%d log(s) recovered after an unclean stop, in %.1f s", recovered, took_s)
 
     # ---- down
 
