@@ -411,7 +411,7 @@ def _server_limits(config: NodeConfig) -> ServerLimits:
         max_connections_per_ip=config.max_connections_per_ip,
         max_connections_per_ip_overrides=config.max_connections_per_ip_overrides,
         max_idle_s=config.connections_max_idle_ms / 1000,
-        backlog=config.socket_listen_backlog_size,
+        **({"backlog": config.socket_listen_backlog_size} if "socket.listen.backlog.size" in config.original else {}),
         in_flight_max=config.barnabas_connection_max_queued_requests,
         write_buffer_bytes=config.barnabas_connection_max_queued_bytes,
     )

@@ -86,7 +86,7 @@ controller.listener.names | LIST | REQUIRED | not empty | HIGH | read-only | eff
 early.start.listeners | LIST | null |  | HIGH | read-only | none
     Listeners that should accept requests before the others; here every listener opens once the node can serve.
 socket.listen.backlog.size | INT | 50 | [1,...] | MEDIUM | read-only | effect
-    How many connections the kernel may hold for a listener until they are accepted.
+    How many connections the kernel may hold for a listener until they are accepted; 4096 where it is not set.
 socket.request.max.bytes | INT | 104857600 | [1,...] | HIGH | read-only | effect
     The largest request accepted, in bytes; a longer one closes its connection.
 socket.receive.buffer.bytes | INT | 102400 |  | HIGH | read-only | effect

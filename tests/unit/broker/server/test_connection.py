@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import struct
 from pathlib import Path
 
@@ -192,6 +193,19 @@ async def test_connections_are_limited_by_number_and_by_address() -> None:
     overrides = {"127.0.0.1": 2}
     async with serving(ServerLimits(max_connections_per_ip=0, max_connections_per_ip_overrides=overrides)) as harness:
         await _expect_third_refused(harness)
+
+
+async def test_a_storm_of_connections_is_not_dropped_while_the_loop_is_busy() -> None:
+    async with serving() as harness:
+        sockets = []
+        try:
+            # Nothing is accepted in between: a connection for which there is no room would wait for a second.
+            for _ in range(300):
+                sockets.append(socket.create_connection(("127.0.0.1", harness.port), timeout=0.9))
+            await harness.until(lambda: harness.server.connection_count == 300)
+        finally:
+            for each in sockets:
+                each.close()
 
 
 async def _expect_third_refused(harness: Harness) -> None:
