@@ -40,8 +40,8 @@ class ServerLimits:
     max_connections_per_ip_overrides: Mapping[str, int] = field(default_factory=dict)
     max_idle_s: float = 600.0
     backlog: int = 4096
-    """Connections that wait to be accepted. Beyond it the kernel drops them, and clients try again after a second: Kafka's
-    default of 50 is too few for a thread that does more than accept."""
+    """Connections that wait to be accepted. Beyond it the kernel drops them, and clients try again after a second; for
+    a thread that does more than accept, Kafka's default of 50 is too few."""
     in_flight_max: int = 100
     """Requests of one connection whose answers are outstanding."""
     write_buffer_bytes: int = 256 * 1024
