@@ -27,8 +27,9 @@ help:
 		&& apt-get update -qq && apt-get install -qq -y --no-install-recommends python3-venv > /dev/null \
 		&& $(PYTHON) -m venv --clear .venv; } \
 		|| { echo "$(PYTHON) cannot make a virtual environment; on Debian: apt install python3-venv"; exit 1; }
-	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet -e '.[dev]'
+	@echo "installing into .venv ..."
+	@$(BIN)/pip install --quiet --upgrade pip
+	@$(BIN)/pip install --quiet -e '.[dev]'
 	@touch $@
 
 setup: .venv/.setup
