@@ -217,7 +217,7 @@ async def test_levels_that_are_not_served_stop_the_node_before_it_writes() -> No
     node.quorum.elect()
     assert not node.controller.is_active and node.quorum.records() == []
     (fault,) = node.faults
-    assert isinstance(fault, MetadataRefused) and "format it anew" in str(fault)
+    assert isinstance(fault, MetadataRefused) and "format them anew" in str(fault)
 
     node = Node()
     node.quorum.write(BOOTSTRAPPED, level_record("transaction.version", 2))
