@@ -15,7 +15,7 @@ from typing import TypeVar
 from protocol.errors import StorageError
 from storage.checkpoints import LEADER_EPOCH_CHECKPOINT
 from storage.files import Files
-from storage.segment import INDEX, TIME_INDEX, TRANSACTION_INDEX, Segment
+from storage.segment import Segment
 
 T = TypeVar("T")
 
@@ -48,6 +48,10 @@ class FlushJob:
         self._sync_directory = sync_directory or leader_epochs is not None
         self._sync_parent = sync_parent
 
+    @property
+    def sealed(self) -> list[Segment]:
+        return [segment for segment, is_sealed in self._segments if is_sealed]
+
     def run(self) -> None:
         """StorageError if anything could not be synced."""
         try:
@@ -67,10 +71,7 @@ class FlushJob:
         for segment, is_sealed in self._segments:
             _unless_gone(_sync_batches, segment)
             if is_sealed:
-                _unless_gone(files.sync_file, segment.path(INDEX))
-                _unless_gone(files.sync_file, segment.path(TIME_INDEX))
-                if segment.aborted:
-                    _unless_gone(files.sync_file, segment.path(TRANSACTION_INDEX))
+                _unless_gone(Segment.sync_indexes, segment)
         for path in self._snapshots:
             _unless_gone(files.sync_file, path)
         if self._sync_directory:

@@ -194,7 +194,7 @@ class LogLoader:
         if segment.size and not {INDEX, TIME_INDEX} <= suffixes:
             logger.warning("%r lacks an index, rebuilding it", segment)
             segment.rebuild_indexes()
-            segment.seal()
+            segment.seal(sync=True)
         if TRANSACTION_INDEX in suffixes:
             try:
                 segment.load_aborted()
@@ -202,7 +202,7 @@ class LogLoader:
                 logger.warning("rebuilding the index of aborted transactions of %r: %s", segment, e)
                 self._rebuild_aborted(segment, segments)
                 segment.indexes_changed = True
-                segment.seal()
+                segment.seal(sync=True)
 
     def _rebuild_aborted(self, segment: Segment, segments: list[Segment]) -> None:
         state = ProducerState(self._files, self._directory)

@@ -120,8 +120,11 @@ class Log(ReadableLog):
         self._first_unstable_offset: int | None = None
         self._flushing: FlushJob | None = None
         self._unsynced_snapshots: list[str] = []
+        self._unsynced_seals: list[Segment] = []
+        """Segments whose indexes were completed since the last flush: their batches may have been synced before."""
         self._names_changed = not are_names_synced
         self._names_removed = False
+        self._active_at_open = self.active
         self._parent_synced = is_parent_synced
         self._update_first_unstable_offset()
 
@@ -196,7 +199,8 @@ class Log(ReadableLog):
             open_segments=open_segments,
             jitter_ms=jitter_ms,
             now_ms=now_ms,
-            are_names_synced=clean_shutdown and is_parent_synced,
+            # Whoever closes an empty log may find nothing to sync, not even its names.
+            are_names_synced=clean_shutdown and is_parent_synced and loaded.log_end_offset > 0,
             is_parent_synced=is_parent_synced,
         )
         log.truncated_bytes_at_open = loaded.truncated_bytes
@@ -371,6 +375,7 @@ class Log(ReadableLog):
             return
         assert base_offset >= self.log_end_offset and base_offset > old.base_offset, (base_offset, old)
         old.seal()
+        self._unsynced_seals.append(old)
         new = self._create_segment(base_offset, now_ms)
         self._snapshot_producers(base_offset)
         old.deactivate()
@@ -625,13 +630,14 @@ class Log(ReadableLog):
             return None
         first = floor_of(self.segments, self.recovery_point)
         segments = [segment for segment in self.segments[first:] if segment.base_offset < offset]
+        sealed = [segment for segment in self._unsynced_seals if segment in self.segments and segment not in segments]
         epochs = self.leader_epochs
         job = FlushJob(
             self.files,
             self.directory,
             self.log_dir,
             offset,
-            [(segment, segment is not self.active) for segment in segments],
+            [(segment, segment is not self.active) for segment in (*sealed, *segments)],
             leader_epochs=checkpoints.encode_leader_epochs(epochs.entries) if epochs.dirty else None,
             snapshots=self._unsynced_snapshots,
             sync_removals=self._names_removed,
@@ -640,6 +646,7 @@ class Log(ReadableLog):
         )
         epochs.dirty = False
         self._unsynced_snapshots = []
+        self._unsynced_seals = []
         self._names_changed = self._names_removed = False
         self._flushing = job
         return job
@@ -656,6 +663,7 @@ class Log(ReadableLog):
     def _discard_flush(self) -> None:
         """What the job under way syncs is not what the log will hold; what it writes is to be written again."""
         if self._flushing is not None:
+            self._unsynced_seals += self._flushing.sealed
             self._flushing = None
             self._names_changed = self._names_removed = True
             self.leader_epochs.dirty = True
@@ -690,7 +698,7 @@ class Log(ReadableLog):
         self._discard_flush()
         try:
             self.flush(now_ms)
-            self.active.seal()
+            self._sync_what_no_flush_needed()
             if self.leader_epochs.dirty:
                 self._write_leader_epochs()
             has_producers = bool(self.producer_state.producers)
@@ -701,6 +709,17 @@ class Log(ReadableLog):
             raise storage_error(self.log_dir, e, f"closing {self.topic_partition}") from e
         finally:
             self.close_files()
+
+    def _sync_what_no_flush_needed(self) -> None:
+        """Indexes and names may have changed since the last batch was synced; the next start relies on them."""
+        for segment in self._unsynced_seals:
+            if segment in self.segments:
+                segment.sync_indexes()
+        self._unsynced_seals = []
+        self.active.seal(sync=True)
+        if self._names_removed or (self._names_changed and self.active is not self._active_at_open):
+            self.files.sync_dir(self.directory)
+            self._names_changed = self._names_removed = False
 
     def _write_leader_epochs(self) -> None:
         data = checkpoints.encode_leader_epochs(self.leader_epochs.entries)

@@ -284,6 +284,13 @@ class Segment:
             self._files.remove(self._prefix + TRANSACTION_INDEX)
         self.indexes_changed = False
 
+    def sync_indexes(self) -> None:
+        """The index files, as `seal` left them."""
+        self._files.sync_file(self._prefix + INDEX)
+        self._files.sync_file(self._prefix + TIME_INDEX)
+        if self.aborted:
+            self._files.sync_file(self._prefix + TRANSACTION_INDEX)
+
     # writing
 
     def activate(self) -> None:
