@@ -7,8 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.node import BarnabasNode, running_node
+
+# A noisy machine is not a failure: examples may take as long as they take.
+settings.register_profile("barnabas", deadline=None)
+settings.load_profile("barnabas")
 
 
 @pytest.fixture(scope="session")
