@@ -238,9 +238,9 @@ def replay_segments(state: ProducerState, segments: Sequence[Segment], end_offse
         state.map_end_offset = start_offset
         if number >= len(segments) - 2:
             state.take_snapshot(sync=False)
-        end = segment.position_of(end_offset) if end_offset < following else segment.size
         batches: list[RecordBatch] = []
         try:
+            end = segment.position_of(end_offset) if end_offset < following else segment.size
             for batch in segment.batches(segment.position_of(start_offset), end):
                 if batch.has_producer_id:
                     batches.append(batch)
