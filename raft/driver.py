@@ -65,7 +65,7 @@ from raft.events import (
 )
 from raft.listeners import CommittedBatch, Feed, Listener, Tail, VersionedRecord, committed_batch
 from raft.loading import load_membership
-from raft.log import Buffer, LogRange, RawSnapshotWriter, ReplicatedLog, ValidationKind
+from raft.log import Buffer, LogRange, NoRoom, RawSnapshotWriter, ReplicatedLog, ValidationKind
 from raft.quorum import Quorum
 from raft.quorum_state import QuorumStateStore
 from raft.records import BatchTooLarge, data_batch
@@ -78,6 +78,7 @@ log = logging.getLogger(__name__)
 
 CLEAN_INTERVAL_MS = 60_000
 SHUTDOWN_TIMEOUT_MS = 5_000
+RETRY_NO_ROOM_S = 0.5
 
 
 class Clock(Protocol):
@@ -142,6 +143,7 @@ class RaftDriver:
         self._effects: deque[Effect] = deque()
         self._is_performing = False
         self._blocked_on: asyncio.Future[None] | None = None
+        self._has_no_room = False
         self._fault: BaseException | None = None
         self._responses: dict[int, asyncio.Future[Message]] = {}
         self._last_request_id = 0
@@ -186,7 +188,7 @@ class RaftDriver:
         """Hand over leadership if there is anyone to take it, sync, and stop. After a fault: just stop."""
         if self._is_closed:
             return
-        if self._quorum is not None and self._fault is None:
+        if self._quorum is not None and self._fault is None and not self._has_no_room:
             self._shutdown = asyncio.get_running_loop().create_future()
             self._step(ShutdownRequested(timeout_ms))
             await asyncio.wait([self._shutdown], timeout=timeout_ms / 1000)
@@ -194,6 +196,8 @@ class RaftDriver:
         for handle in (self._timer, self._cleaner, self._linger):
             if handle is not None:
                 handle.cancel()
+        if self._has_no_room and self._blocked_on is not None:
+            self._blocked_on.cancel()
         for feed in self._feeds.values():
             await feed.close()
         for task in self._tasks:
@@ -413,11 +417,23 @@ class RaftDriver:
         self._is_performing = True
         try:
             while self._effects and self._blocked_on is None:
-                self._perform(self._effects.popleft())
+                effect = self._effects.popleft()
+                try:
+                    self._perform(effect)
+                except NoRoom as reason:
+                    self._effects.appendleft(effect)
+                    self._block_on(self._wait_for_room(reason))
         except Exception as fault:
             self._fail(fault)
         finally:
             self._is_performing = False
+
+    async def _wait_for_room(self, reason: NoRoom) -> None:
+        """Nobody's records are acknowledged meanwhile, and the rest of the process can go on without new metadata."""
+        if not self._has_no_room:
+            self._has_no_room = True
+            log.error("nothing can be added to the metadata log until there is room: %s", reason)
+        await asyncio.sleep(RETRY_NO_ROOM_S)
 
     def _block_on(self, work: Awaitable[None]) -> None:
         """Nothing further is performed before this is done."""
@@ -450,6 +466,7 @@ class RaftDriver:
                 self._change_leader(effect)
             case AppendAsFollower():
                 self._log.append_as_follower(effect.batches, effect.epoch)
+                self._has_appended()
                 assert self._log.end_offset == effect.last_offset + 1, (self._log.end_offset, effect)
             case TruncateLog():
                 self._truncations += 1
@@ -468,8 +485,14 @@ class RaftDriver:
                 if self._shutdown is not None and not self._shutdown.done():
                     self._shutdown.set_result(effect.timed_out)
 
+    def _has_appended(self) -> None:
+        if self._has_no_room:
+            self._has_no_room = False
+            log.info("there is room for the metadata log again")
+
     def _append_as_leader(self, effect: AppendAsLeader) -> None:
         self._log.append_as_leader(effect.batch, effect.epoch)
+        self._has_appended()
         assert self._log.end_offset == effect.last_offset + 1, (self._log.end_offset, effect)
         records = self._appending.pop(effect.base_offset, None)
         self._tail.add(committed_batch(RecordBatch(memoryview(effect.batch)), records))

@@ -191,9 +191,14 @@ class RawSnapshotReader(Protocol):
     def read(self, position: int, max_bytes: int) -> bytes: ...
 
 
+class NoRoom(Exception):
+    """An append that left nothing behind, because the disk is full, say; later the same may succeed."""
+
+
 class ReplicatedLog(Protocol):
     """The metadata log. One owner, the driver; only what `prepare_sync`, `read` and the snapshot files hand out may be
-    used from another thread. Failing writes raise StorageError, after which the log is not used again."""
+    used from another thread. Failing writes raise StorageError, after which the log is not used again; appends may also
+    raise NoRoom."""
 
     def outline(self) -> LogOutline:
         """A fresh outline of what is on disk."""

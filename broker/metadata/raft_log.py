@@ -27,7 +27,7 @@ from typing import Final, NamedTuple
 from protocol.errors import StorageError
 from protocol.ids import METADATA_TOPIC_ID, OffsetAndEpoch
 from raft.events import MAX_BATCH_SIZE_BYTES, METADATA_TOPIC_PARTITION
-from raft.log import Buffer, EpochStart, LogOutline
+from raft.log import Buffer, EpochStart, LogOutline, NoRoom
 from raft.snapshots import (
     DELETED_SUFFIX,
     PARTIAL_SUFFIX,
@@ -36,7 +36,7 @@ from raft.snapshots import (
     parse_file_name,
     read_last_contained_timestamp,
 )
-from storage.failures import storage_error
+from storage.failures import TransientStorageError, storage_error
 from storage.files import File, Files
 from storage.flushing import FlushJob
 from storage.log import Log, remove_files
@@ -150,10 +150,16 @@ class KafkaMetadataLog:
     # changing it
 
     def append_as_leader(self, batches: Buffer, epoch: int) -> None:
-        self._log.append_as_raft_leader(batches, leader_epoch=epoch, now_ms=self._now_ms())
+        try:
+            self._log.append_as_raft_leader(batches, leader_epoch=epoch, now_ms=self._now_ms())
+        except TransientStorageError as error:
+            raise NoRoom(str(error)) from error
 
     def append_as_follower(self, batches: Sequence[Buffer], epoch: int) -> None:
-        self._log.append_as_follower(b"".join(batches), leader_epoch=epoch, now_ms=self._now_ms())
+        try:
+            self._log.append_as_follower(b"".join(batches), leader_epoch=epoch, now_ms=self._now_ms())
+        except TransientStorageError as error:
+            raise NoRoom(str(error)) from error
 
     def truncate_to(self, offset: int) -> None:
         self._log.truncate_to(offset, self._now_ms())

@@ -21,6 +21,7 @@ from broker.metadata.image import MetadataImage
 from broker.metadata.image_records import VersionedRecord, image_records
 from broker.metadata.publishers import LoaderManifest
 from protocol.ids import OffsetAndEpoch
+from storage.failures import TransientStorageError
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +97,8 @@ class SnapshotGenerator:
             snapshot = self._store.create_snapshot(image.provenance.snapshot_id, image.provenance.append_timestamp_ms)
             if snapshot is not None:
                 await write_image(image, snapshot)
+        except TransientStorageError as error:
+            logger.warning("The snapshot is given up, the next one will do: %s", error)
         except Exception as error:
             self._on_fault(error)
         finally:

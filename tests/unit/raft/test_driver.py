@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+import raft.driver
 from protocol.errors import ApiError, ErrorCode
 from protocol.ids import METADATA_TOPIC_ID, OffsetAndEpoch
 from protocol.messages.describe_quorum import DescribeQuorumRequest, DescribeQuorumResponse
@@ -26,6 +27,7 @@ from raft import rpc
 from raft.driver import BatchTooLarge, NotLeader, RaftDriver
 from raft.events import QuorumConfig
 from raft.listeners import CommittedBatch
+from raft.log import NoRoom
 from raft.snapshots import LoadedSnapshot
 from raft.voters import ReplicaKey, VoterSet
 from tests.support.raft_memory import Disk, MemoryLog, MemoryQuorumState
@@ -342,6 +344,31 @@ async def test_failed_sync_is_fatal_and_never_tried_again(monkeypatch: pytest.Mo
         with pytest.raises(ApiError):
             await node.driver.handle_request(55, 2, describe_request())
     assert len(node.faults) == 1
+
+
+async def test_a_full_disk_puts_appends_off_and_keeps_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(raft.driver, "RETRY_NO_ROOM_S", 0.001)
+    async with running() as node:
+        before = node.driver.high_watermark
+        assert before is not None
+        append, attempts = node.log.append_as_leader, 0
+
+        def no_room(batches: Any, epoch: int) -> None:
+            nonlocal attempts
+            attempts += 1
+            raise NoRoom("no space left on device")
+
+        monkeypatch.setattr(node.log, "append_as_leader", no_room)
+        offsets = [node.driver.schedule_append(1, [feature(name)]) for name in ("a", "b")]
+        await until(lambda: attempts > 2)
+        assert node.driver.high_watermark == before
+        monkeypatch.setattr(node.log, "append_as_leader", append)
+        await until(lambda: (node.driver.high_watermark or 0) > before + 1)
+        assert offsets == [before, before + 1]
+        assert not node.faults
+        monkeypatch.setattr(node.log, "append_as_leader", no_room)
+        node.driver.schedule_append(1, [feature("c")])
+    assert not node.faults, "closing does not wait for room"
 
 
 async def test_listener_that_fails_is_fatal() -> None:
