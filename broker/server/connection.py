@@ -203,10 +203,12 @@ class Connection(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         self._write_paused = True
+        self.last_active_s = self._server.wheel.now_s
         self._control_reading()
 
     def resume_writing(self) -> None:
         self._write_paused = False
+        self.last_active_s = self._server.wheel.now_s
         self._pump()
         self._run()
 
@@ -214,7 +216,12 @@ class Connection(asyncio.BufferedProtocol):
 
     @property
     def is_waiting_for_peer(self) -> bool:
-        return not self._answers and not self._frames and not self._out and not self._file_read
+        # Where it does not read what it asked for, it is to move, whatever else it has asked.
+        return self._write_paused or not self._has_work
+
+    @property
+    def _has_work(self) -> bool:
+        return bool(self._answers or self._frames or self._out or self._file_read)
 
     @property
     def received_of_frame_bytes(self) -> int:
@@ -223,7 +230,7 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def is_idle(self) -> bool:
         """Nothing asked is unanswered, nothing answered unsent."""
-        return self.is_waiting_for_peer and (self._transport is None or not self._transport.get_write_buffer_size())
+        return not self._has_work and (self._transport is None or not self._transport.get_write_buffer_size())
 
     def memory_available(self) -> None:
         self._memory_wait = False

@@ -111,7 +111,7 @@ class Watched(Protocol):
 
     @property
     def is_waiting_for_peer(self) -> bool:
-        """No request is under way: silence is the peer's."""
+        """No request is under way, or its answer is not read: silence is the peer's."""
         ...
 
     @property

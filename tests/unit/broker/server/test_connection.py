@@ -127,6 +127,16 @@ async def test_a_client_that_does_not_read_starts_nothing_more() -> None:
             assert len(await client.receive()) == 8 * 1024 * 1024
 
 
+async def test_a_client_that_never_reads_is_idle() -> None:
+    async with serving(ServerLimits(max_idle_s=1.0)) as harness:
+        harness.toy.parts[b"big"] = [bytes(1024 * 1024)]
+        client = await harness.connect()
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.send(*[b"abig"] * 64)
+        await harness.until(lambda: harness.server.wheel.idle_closed == 1)
+        assert harness.server.connection_count == 0
+
+
 async def test_ranges_of_a_file_are_sent_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_module, "FILE_PIECE_BYTES", 10_000)
     content = os.urandom(100_001)
