@@ -48,13 +48,13 @@ format: setup
 	$(BIN)/ruff format .
 
 test: setup
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/pytest -n $(WORKERS)
 
 unit: setup
 	$(BIN)/pytest -n $(WORKERS) tests/unit
 
 conformance: setup
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup tests/oracle tests/conformance
+	$(BIN)/pytest -n $(WORKERS) tests/oracle tests/conformance
 
 crash: setup
 	$(BIN)/pytest -n $(WORKERS) tests/crash

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.node import BarnabasNode, running_node
 
@@ -38,3 +40,14 @@ def unique(request: pytest.FixtureRequest) -> Callable[[str], str]:
     """Names of topics and groups that no other test of the session uses."""
     stem = "".join(each if each.isalnum() else "-" for each in request.node.name)[:60]
     return lambda what: f"{stem}-{what}-{next(_names)}"
+
+
+class _OneWorkerForConformance(LoadScopeScheduling):  # type: ignore[misc]
+    """Tests go wherever there is room, but tests/conformance is one worker's: each would start an Apache Kafka."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "conformance" if nodeid.startswith("tests/conformance/") else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    return _OneWorkerForConformance(config, log) if config.getvalue("dist") == "load" else None

@@ -1,16 +1,13 @@
-"""Apache Kafka and a node of ours, once a session: with several workers, one of them runs all of this directory."""
+"""Apache Kafka and a node of ours, once a session."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.conformance.brokers import Pair, running_pair
 from tests.support.kafka_peer import kafka_libs
-
-HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +18,4 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if HERE in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("conformance"))
     items.sort(key=lambda item: item.name == "test_every_difference_is_still_one")
