@@ -50,6 +50,7 @@ from broker.sockets import bind, connections_max, own_host_name, raise_descripto
 from config.listeners import SECURITY_PROTOCOLS, Endpoint
 from config.node_config import NodeConfig
 from config.single_node import is_single_node
+from protocol.errors import DecodeError
 from protocol.ids import Uuid
 from raft.quorum_state import QuorumStateError
 from raft.snapshots import SnapshotError
@@ -85,7 +86,7 @@ class Node:
         """Returns once requests will be answered; after StartupError, StorageError or OSError it is down again."""
         try:
             await self._start()
-        except (MetadataRefused, RegistrationFailed, DirectoryError, QuorumStateError, SnapshotError) as error:
+        except _REFUSALS as error:
             await self.stop()
             raise StartupError(str(error)) from error
         except BaseException:
@@ -371,6 +372,9 @@ class Node:
         if not self._faulted.done():
             self._faulted.set_result(None)
 
+
+_REFUSALS = (MetadataRefused, RegistrationFailed, DirectoryError, QuorumStateError, SnapshotError, DecodeError)
+"""Why a node does not start: it says so, and nobody needs to see where in the program that was."""
 
 LOADED_AT_ONCE = 32
 """Logs that one executor call opens or closes."""

@@ -131,6 +131,8 @@ class LogDirectories:
                 raise DirectoryError(f"{directory.path} is not formatted: it has no {checkpoints.META_PROPERTIES}")
             if properties.node_id not in (node_id, None):
                 raise DirectoryError(f"{directory.path} belongs to node {properties.node_id}, this is node {node_id}")
+            if properties.cluster_id is None:
+                raise DirectoryError(f"{directory.path}: {checkpoints.META_PROPERTIES} names no cluster.id")
             cluster_id = properties.cluster_id if cluster_id is None else cluster_id
             if properties.cluster_id != cluster_id:
                 raise DirectoryError(f"{directory.path} belongs to cluster {properties.cluster_id}, not {cluster_id}")

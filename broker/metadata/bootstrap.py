@@ -91,4 +91,7 @@ def read_bootstrap(files: Files, directory: str) -> BootstrapMetadata:
     path = f"{directory}/{BOOTSTRAP_CHECKPOINT}"
     if not files.exists(path):
         return default_bootstrap()
-    return decode_bootstrap(files.read_bytes(path), path)
+    try:
+        return decode_bootstrap(files.read_bytes(path), path)
+    except DecodeError as error:
+        raise DecodeError(f"{path} is damaged: {error}") from None
