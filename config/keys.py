@@ -765,7 +765,7 @@ barnabas.log.format | STRING | text | [text, json] | LOW | read-only | effect
     How a line of the log is written: text or json.
 barnabas.executor.threads | INT | 4 | [1,...,64] | LOW | read-only | effect
     Threads for what can block: syncing, cold reads, opening and deleting files.
-barnabas.decompressed.batch.max.bytes | INT | 268435456 | [1,...] | MEDIUM | read-only | effect
+barnabas.decompressed.batch.max.bytes | INT | 67108864 | [1,...] | MEDIUM | read-only | effect
     The largest size that one compressed record batch may unpack to; a larger one is refused as corrupt.
 barnabas.connection.max.queued.requests | INT | 100 | [1,...] | MEDIUM | read-only | effect
     Requests of one connection that may be under way before reading from it pauses.

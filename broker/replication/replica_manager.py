@@ -210,7 +210,11 @@ class ReplicaManager:
         def complete() -> None:
             if future.done():
                 return
-            now = fetching.read_all(self, params, partitions, is_first_read=False)
+            try:
+                now = fetching.read_all(self, params, partitions, is_first_read=False)
+            except Exception as error:
+                future.set_exception(error)  # whoever asked is answered, whatever it was
+                return
             if not now.cold:
                 future.set_result(now.answers)
                 return
