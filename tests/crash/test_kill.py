@@ -1,6 +1,6 @@
 """kill -9 at random moments under load: what was acknowledged is there, once, in order; the node starts again.
 
-BARNABAS_KILLS sets how often (a handful by default; `make test-crash` asks for hundreds).
+BARNABAS_KILLS sets how often (a handful by default; `BARNABAS_KILLS=200 make crash` asks for hundreds).
 """
 
 from __future__ import annotations
