@@ -14,6 +14,7 @@ from protocol.messages.fetch import FetchRequest, FetchResponse
 from protocol.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from protocol.messages.incremental_alter_configs import IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse
 from protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
+from protocol.messages.list_offsets import ListOffsetsRequest, ListOffsetsResponse
 from protocol.messages.metadata import MetadataRequest, MetadataResponse
 from protocol.messages.offset_commit import OffsetCommitRequest, OffsetCommitResponse
 from protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchResponse
@@ -84,8 +85,28 @@ async def produce(
     return ErrorCode(answer.error_code), answer.base_offset
 
 
+async def _high_watermark_is_known(client: Client, topic: str, partition: int) -> None:
+    """A new leader does not know at once how much of its log is committed; it says so to who asks for the end
+    (OFFSET_NOT_AVAILABLE, KIP-207), and has fetches wait."""
+    request = ListOffsetsRequest(
+        replica_id=-1,
+        topics=[
+            ListOffsetsRequest.ListOffsetsTopic(
+                name=topic,
+                partitions=[ListOffsetsRequest.ListOffsetsPartition(partition_index=partition, timestamp=-1)],
+            )
+        ],
+    )
+    while True:
+        answer = (await client.ask(request, 7, ListOffsetsResponse)).topics[0].partitions[0]
+        if answer.error_code != ErrorCode.OFFSET_NOT_AVAILABLE:
+            return
+        await asyncio.sleep(0.005)
+
+
 async def read_all(client: Client, topic: str, partition: int, start_offset: int = 0) -> list[bytes]:
     """All values from the offset on; the offsets have no holes, the checksums are right."""
+    await _high_watermark_is_known(client, topic, partition)
     values: list[bytes] = []
     while True:
         request = FetchRequest(
