@@ -140,13 +140,16 @@ def _verifiable_consume(node: BarnabasNode, version: str, topic: str, group: str
     )
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
+        # An event tells only of the partitions that were committed with it.
+        offsets: dict[int, int] = {}
         committed = 0
         deadline = time.monotonic() + 120
         for text in process.stdout:
             event = json.loads(text) if text.startswith("{") else {}
             if event.get("name") == "offsets_committed":
                 assert event["success"], event
-                committed = sum(each["offset"] for each in event["offsets"])
+                offsets.update({each["partition"]: each["offset"] for each in event["offsets"]})
+                committed = sum(offsets.values())
                 if committed == count:
                     process.send_signal(signal.SIGTERM)
                     break
