@@ -60,11 +60,9 @@ def _request_vote(quorum: Quorum, voter: ReplicaKey, pre_vote: bool) -> float:
 
 
 def on_vote_request(quorum: Quorum, event: RequestArrived, request: VoteRequest) -> None:
-    if quorum.is_wrong_cluster(request.cluster_id):
-        quorum.respond(event.request_id, VoteResponse(error_code=ErrorCode.INCONSISTENT_CLUSTER_ID))
-        return
-    if not rpc.names_metadata_partition(request):
-        quorum.respond(event.request_id, VoteResponse(error_code=ErrorCode.INVALID_REQUEST))
+    error = _check_address(quorum, request)
+    if error != ErrorCode.NONE:
+        quorum.respond(event.request_id, VoteResponse(error_code=error))
         return
     partition = request.topics[0].partitions[0]
     error = _check_vote(quorum, partition)
@@ -130,20 +128,14 @@ def on_vote_response(quorum: Quorum, event: ResponseArrived, response: VoteRespo
         log.info("a voter does not know pre-votes; standing for election at once")
         quorum.transition_to_candidate()
         return True
-    if response.error_code != ErrorCode.NONE:
-        return _refused(event, response.error_code)
-    if not rpc.names_metadata_partition(response):
-        return False
-    partition = response.topics[0].partitions[0]
-    handled = _handle_common(quorum, event, partition, response.node_endpoints)
+    handled = _handle_common(quorum, event, response)
     if handled is not None:
         return handled
-    if partition.error_code != ErrorCode.NONE:
-        return _refused(event, partition.error_code)
+    granted = response.topics[0].partitions[0].vote_granted
     state = quorum.state
     if isinstance(state, Prospective | Candidate):
-        state.election.record(event.node.id, partition.vote_granted)
-        if partition.vote_granted:
+        state.election.record(event.node.id, granted)
+        if granted:
             quorum.advance_nominee(state)
         elif isinstance(state, Prospective) and state.election.is_rejected:
             lose_pre_vote(quorum, state)
@@ -183,11 +175,9 @@ def _send_begin_quorum_epoch(quorum: Quorum, leader: Leader, voter: ReplicaKey) 
 
 
 def on_begin_quorum_epoch_request(quorum: Quorum, event: RequestArrived, request: BeginQuorumEpochRequest) -> None:
-    if quorum.is_wrong_cluster(request.cluster_id):
-        quorum.respond(event.request_id, BeginQuorumEpochResponse(error_code=ErrorCode.INCONSISTENT_CLUSTER_ID))
-        return
-    if not rpc.names_metadata_partition(request):
-        quorum.respond(event.request_id, BeginQuorumEpochResponse(error_code=ErrorCode.INVALID_REQUEST))
+    error = _check_address(quorum, request)
+    if error != ErrorCode.NONE:
+        quorum.respond(event.request_id, BeginQuorumEpochResponse(error_code=error))
         return
     partition = request.topics[0].partitions[0]
     error = _follow(quorum, partition.leader_id, partition.leader_epoch, rpc.endpoints_of(request.leader_endpoints))
@@ -210,15 +200,8 @@ def _follow(quorum: Quorum, leader_id: int, epoch: int, endpoints: Endpoints) ->
 
 
 def on_begin_quorum_epoch_response(quorum: Quorum, event: ResponseArrived, response: BeginQuorumEpochResponse) -> bool:
-    if response.error_code != ErrorCode.NONE:
-        return _refused(event, response.error_code)
-    if not rpc.names_metadata_partition(response):
-        return False
-    partition = response.topics[0].partitions[0]
-    handled = _handle_common(quorum, event, partition, response.node_endpoints)
-    if handled is not None:
-        return handled
-    return partition.error_code == ErrorCode.NONE or _refused(event, partition.error_code)
+    handled = _handle_common(quorum, event, response)
+    return True if handled is None else handled
 
 
 # ---- EndQuorumEpoch
@@ -236,11 +219,9 @@ def send_end_quorum_epoch(quorum: Quorum, state: Resigned) -> float:
 
 
 def on_end_quorum_epoch_request(quorum: Quorum, event: RequestArrived, request: EndQuorumEpochRequest) -> None:
-    if quorum.is_wrong_cluster(request.cluster_id):
-        quorum.respond(event.request_id, EndQuorumEpochResponse(error_code=ErrorCode.INCONSISTENT_CLUSTER_ID))
-        return
-    if not rpc.names_metadata_partition(request):
-        quorum.respond(event.request_id, EndQuorumEpochResponse(error_code=ErrorCode.INVALID_REQUEST))
+    error = _check_address(quorum, request)
+    if error != ErrorCode.NONE:
+        quorum.respond(event.request_id, EndQuorumEpochResponse(error_code=error))
         return
     partition = request.topics[0].partitions[0]
     error = _follow(quorum, partition.leader_id, partition.leader_epoch, rpc.endpoints_of(request.leader_endpoints))
@@ -264,16 +245,9 @@ def _election_backoff_ms(quorum: Quorum, candidates: Sequence[ReplicaKey]) -> fl
 
 
 def on_end_quorum_epoch_response(quorum: Quorum, event: ResponseArrived, response: EndQuorumEpochResponse) -> bool:
-    if response.error_code != ErrorCode.NONE:
-        return _refused(event, response.error_code)
-    if not rpc.names_metadata_partition(response):
-        return False
-    partition = response.topics[0].partitions[0]
-    handled = _handle_common(quorum, event, partition, response.node_endpoints)
+    handled = _handle_common(quorum, event, response)
     if handled is not None:
         return handled
-    if partition.error_code != ErrorCode.NONE:
-        return _refused(event, partition.error_code)
     if isinstance(quorum.state, Resigned):
         quorum.state.acknowledge(event.node.id)
     return True
@@ -282,18 +256,30 @@ def on_end_quorum_epoch_response(quorum: Quorum, event: ResponseArrived, respons
 # ---- what the three share
 
 
+def _check_address(quorum: Quorum, request: VoteRequest | BeginQuorumEpochRequest | EndQuorumEpochRequest) -> ErrorCode:
+    """Whether a request is for this cluster, and about the one partition there is."""
+    if quorum.is_wrong_cluster(request.cluster_id):
+        return ErrorCode.INCONSISTENT_CLUSTER_ID
+    return ErrorCode.NONE if rpc.names_metadata_partition(request) else ErrorCode.INVALID_REQUEST
+
+
 def _handle_common(
-    quorum: Quorum,
-    event: ResponseArrived,
-    partition: VoteResponse.PartitionData
-    | BeginQuorumEpochResponse.PartitionData
-    | EndQuorumEpochResponse.PartitionData,
-    node_endpoints: Sequence[object],
+    quorum: Quorum, event: ResponseArrived, response: VoteResponse | BeginQuorumEpochResponse | EndQuorumEpochResponse
 ) -> bool | None:
+    """What may be said of each answer before its API matters. None if it is about the one partition and no error, else
+    whether the sender may be asked again at once."""
+    if response.error_code != ErrorCode.NONE:
+        return _refused(event, response.error_code)
+    if not rpc.names_metadata_partition(response):
+        return False
+    partition = response.topics[0].partitions[0]
     leader_id = partition.leader_id if partition.leader_id >= 0 else None
-    endpoints = rpc.responded_endpoints(quorum.config.listener_name, partition.leader_id, node_endpoints)
+    endpoints = rpc.responded_endpoints(quorum.config.listener_name, partition.leader_id, response.node_endpoints)
     error = rpc.error_code(partition.error_code)
-    return quorum.handle_common(error, leader_id, partition.leader_epoch, endpoints, event.node)
+    handled = quorum.handle_common(error, leader_id, partition.leader_epoch, endpoints, event.node)
+    if handled is None and error != ErrorCode.NONE:
+        return _refused(event, partition.error_code)
+    return handled
 
 
 def _refused(event: ResponseArrived, code: int) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from protocol.errors import ErrorCode
 from protocol.messages.add_raft_voter import AddRaftVoterRequest, AddRaftVoterResponse
@@ -91,7 +91,26 @@ def _replica_state(
     return state
 
 
-# ---- what every change of voters has to wait for
+# ---- what every change of voters is asked, and has to wait for
+
+
+class Refusal(NamedTuple):
+    error: ErrorCode
+    message: str | None = None
+
+
+def _check_change(quorum: Quorum, request: AddRaftVoterRequest | RemoveRaftVoterRequest) -> Refusal | None:
+    """Whether a request to add or to remove is for this cluster, its leader, and a voter that it names in full."""
+    if quorum.is_wrong_cluster(request.cluster_id):
+        reason = f"the request is for cluster {request.cluster_id}, this is {quorum.config.cluster_id}"
+        return Refusal(ErrorCode.INCONSISTENT_CLUSTER_ID, reason)
+    error = quorum.check_leader_request(quorum.epoch)
+    if error != ErrorCode.NONE:
+        return Refusal(error)
+    key = ReplicaKey.of(request.voter_id, request.voter_directory_id)
+    if key.id < 0 or key.directory_id is None:
+        return Refusal(ErrorCode.INVALID_REQUEST, "a voter is named by its id and directory id")
+    return None
 
 
 def _blocker(quorum: Quorum, leader: Leader) -> str | None:
@@ -120,17 +139,9 @@ def on_add_voter_request(quorum: Quorum, event: RequestArrived, request: AddRaft
 
 
 def _check_add_voter(quorum: Quorum, request: AddRaftVoterRequest) -> AddRaftVoterResponse | None:
-    if quorum.is_wrong_cluster(request.cluster_id):
-        return add_voter_response(
-            ErrorCode.INCONSISTENT_CLUSTER_ID,
-            f"the request is for cluster {request.cluster_id}, this is {quorum.config.cluster_id}",
-        )
-    error = quorum.check_leader_request(quorum.epoch)
-    if error != ErrorCode.NONE:
-        return add_voter_response(error)
-    key = ReplicaKey.of(request.voter_id, request.voter_directory_id)
-    if key.id < 0 or key.directory_id is None:
-        return add_voter_response(ErrorCode.INVALID_REQUEST, "a new voter needs an id and a directory id")
+    refusal = _check_change(quorum, request)
+    if refusal is not None:
+        return add_voter_response(*refusal)
     listener = quorum.config.listener_name
     if rpc.endpoints_of(request.listeners).address(listener) is None:
         return add_voter_response(ErrorCode.INVALID_REQUEST, f"a new voter needs an endpoint for listener {listener}")
@@ -223,18 +234,8 @@ def on_remove_voter_request(quorum: Quorum, event: RequestArrived, request: Remo
 
 
 def _check_remove_voter(quorum: Quorum, request: RemoveRaftVoterRequest) -> RemoveRaftVoterResponse | None:
-    if quorum.is_wrong_cluster(request.cluster_id):
-        return remove_voter_response(
-            ErrorCode.INCONSISTENT_CLUSTER_ID,
-            f"the request is for cluster {request.cluster_id}, this is {quorum.config.cluster_id}",
-        )
-    error = quorum.check_leader_request(quorum.epoch)
-    if error != ErrorCode.NONE:
-        return remove_voter_response(error)
-    key = ReplicaKey.of(request.voter_id, request.voter_directory_id)
-    if key.id < 0 or key.directory_id is None:
-        return remove_voter_response(ErrorCode.INVALID_REQUEST, "a voter is named by its id and directory id")
-    return None
+    refusal = _check_change(quorum, request)
+    return None if refusal is None else remove_voter_response(*refusal)
 
 
 def _start_remove_voter(
