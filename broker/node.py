@@ -2,8 +2,10 @@
 
 Up:    directories locked and identified -> sockets bound (ports are known, nothing accepts) -> Raft and the loader,
        beside them the partitions' logs -> publishers -> the broker registers, catches up -> sockets accept -> unfenced
-Down:  leaderships handed over, unfenced no more -> requests under way answered -> coordinators -> logs flushed, closed
-       and marked clean -> Raft, last of all -> locks given up
+Down:  leaderships handed over, unfenced no more -> coordinators -> requests under way answered -> Raft, and with it
+       whatever changes replicas -> logs flushed, closed and marked clean -> locks given up
+
+What has come up says at once how it goes down again (`_down`), so a start that fails half way undoes itself.
 
 A fault (state that may no longer equal its log, or no usable log directory) sets `failed`; whoever runs the node stops
 it then. Counterpart: KafkaRaftServer, SharedServer, BrokerServer, ControllerServer.
@@ -15,6 +17,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Sequence
+from contextlib import AsyncExitStack
 from typing import TypeVar
 
 from broker.api import ListenerKind
@@ -31,6 +34,7 @@ from broker.dynamic_config import DynamicConfig
 from broker.environment import Environment
 from broker.errors import StartupError
 from broker.formatting import METADATA_DIRECTORY
+from broker.grouping import grouped, slices
 from broker.handlers.context import NodeServices
 from broker.metadata.features import supported_features
 from broker.metadata.publishers import RegistrationTracker
@@ -77,8 +81,9 @@ class Node:
         self._fault: BaseException | None = None
         self._faulted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sockets: list[tuple[Endpoint, socket.socket]] = []
-        self._is_started = False
         self._is_loaded = False
+        self._down = AsyncExitStack()
+        self._down.callback(environment.executor.close)
 
     # ---- up
 
@@ -92,7 +97,6 @@ class Node:
         except BaseException:
             await self.stop()
             raise
-        self._is_started = True
 
     async def _start(self) -> None:
         if not is_single_node(self._config):
@@ -104,6 +108,7 @@ class Node:
         self._bind()
         incarnation = self._environment.random.uuid()
         self.quorum = QuorumMember(self._config, self._environment, self._on_fault)
+        self._down.push_async_callback(self.quorum.close)
         await self.quorum.open(
             self._cluster_id, self._metadata_directory_id(), incarnation, self._registered(is_controller=True)
         )
@@ -137,6 +142,7 @@ class Node:
             server = self.controller_server if is_controller else self.server
             await server.listen(endpoint.listener_name, bound)
         await self._unless_failed(self.lifecycle.wait_until_unfenced())
+        self._down.push_async_callback(self._hand_over)
 
     async def _until_replayed(self) -> None:
         loader, replayed = self.quorum.loader, asyncio.Event()
@@ -165,10 +171,12 @@ class Node:
         files, new_uuid = environment.files, environment.random.uuid
         self.directories = LogDirectories(files, config.log_dirs, settings=settings, new_uuid=new_uuid)
         self._metadata_directories = self.directories
+        self._down.push_async_callback(self._close_logs)
         await environment.executor.run(self.directories.open)
         self._cluster_id = self.directories.verify_identity(None, config.node_id)
         if config.metadata_log_dir not in self.directories.directories:
             self._metadata_directories = LogDirectories(files, [config.metadata_log_dir], new_uuid=new_uuid)
+            self._down.callback(self._metadata_directories.release_locks)
             await environment.executor.run(self._metadata_directories.open)
             self._metadata_directories.verify_identity(self._cluster_id, config.node_id)
         self._refuse_other_metadata_logs()
@@ -199,6 +207,7 @@ class Node:
     def _bind(self) -> None:
         for endpoint in self._config.listeners:
             bound = bind(endpoint.host, endpoint.port)
+            self._down.callback(bound.close)
             _set_buffers(bound, self._config)
             self._sockets.append((endpoint, bound))
             self.endpoints.append(endpoint._replace(port=bound.getsockname()[1]))
@@ -280,6 +289,10 @@ class Node:
         self.controller_server = Server(controller_dispatcher.start, limits, clock, executor)
         self.maintenance = Maintenance(self.replicas, clock, executor)
         self._jobs = PeriodicJobs()
+        self._down.callback(self._assignments.close)
+        self._down.push_async_callback(self._jobs.stop)
+        self._down.push_async_callback(self.lifecycle.close)
+        self._down.push_async_callback(self._stop_serving)
 
     def _install_publishers(self) -> None:
         config, quorum = self._config, self.quorum
@@ -313,8 +326,8 @@ class Node:
         await asyncio.gather(
             *(
                 executor.lane(f"{path}:load", threads).run(run_jobs, part)
-                for path, of_directory in _by_directory(jobs).items()
-                for part in _parts(of_directory, LOADED_AT_ONCE)
+                for path, of_directory in grouped(jobs, lambda job: job.directory.path).items()
+                for part in slices(of_directory, LOADED_AT_ONCE)
             )
         )
         for job in jobs:
@@ -329,24 +342,16 @@ class Node:
 
     async def stop(self) -> None:
         """Down in order; also a node that came up only half way."""
-        if self._is_started and self._fault is None and self._config.controlled_shutdown_enable:
+        await self._down.aclose()
+
+    async def _hand_over(self) -> None:
+        if self._fault is None and self._config.controlled_shutdown_enable:
             await self.lifecycle.controlled_shutdown(self._config.controller_socket_timeout_ms / 1000)
-        if hasattr(self, "server"):
-            # First, because its parked joins would hold the connections for as long as a rebalance takes.
-            self.groups.shutdown()
-            await asyncio.gather(self.server.stop(STOP_GRACE_S), self.controller_server.stop(STOP_GRACE_S))
-        for _, bound in self._sockets:
-            bound.close()
-        if hasattr(self, "server"):
-            await self.lifecycle.close()
-            await self._jobs.stop()
-            self._assignments.close()
-        if hasattr(self, "quorum"):
-            await self.quorum.close()
-        if hasattr(self, "directories"):
-            await self._close_logs()
-            self._metadata_directories.release_locks()
-        self._environment.executor.close()
+
+    async def _stop_serving(self) -> None:
+        # Groups first, because their parked joins would hold the connections for as long as a rebalance takes.
+        self.groups.shutdown()
+        await asyncio.gather(self.server.stop(STOP_GRACE_S), self.controller_server.stop(STOP_GRACE_S))
 
     async def _close_logs(self) -> None:
         if not self._is_loaded or self._fault is not None:
@@ -355,7 +360,7 @@ class Node:
         executor, directories = self._environment.executor, self.directories
         await self.maintenance.checkpoint_high_watermarks()
         jobs = directories.begin_close(self._environment.clock.wall_ms())
-        await asyncio.gather(*(executor.run(run_jobs, part) for part in _parts(jobs, LOADED_AT_ONCE)))
+        await asyncio.gather(*(executor.run(run_jobs, part) for part in slices(jobs, LOADED_AT_ONCE)))
         await executor.run(directories.end_close, jobs, self.lifecycle.broker_epoch)
 
     def _on_directory_failed(self, directory: LogDirectory) -> None:
@@ -394,17 +399,6 @@ def _set_buffers(bound: socket.socket, config: NodeConfig) -> None:
 def run_jobs(jobs: Sequence[LoadJob | CloseJob]) -> None:
     for job in jobs:
         job.run()
-
-
-def _by_directory(jobs: Sequence[LoadJob]) -> dict[str, list[LoadJob]]:
-    by_directory: dict[str, list[LoadJob]] = {}
-    for job in jobs:
-        by_directory.setdefault(job.directory.path, []).append(job)
-    return by_directory
-
-
-def _parts(jobs: Sequence[T], size: int) -> list[Sequence[T]]:
-    return [jobs[start : start + size] for start in range(0, len(jobs), size)]
 
 
 def _server_limits(config: NodeConfig) -> ServerLimits:

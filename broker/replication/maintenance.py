@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from broker.environment import Clock, Executor
+from broker.grouping import grouped, slices
 from broker.periodic import PeriodicJobs
 from broker.replication.replica import Replica
 from broker.replication.replica_manager import ReplicaManager
@@ -109,12 +110,9 @@ class Maintenance:
 
     def _by_directory(self) -> Iterator[tuple[str, list[Replica]]]:
         """Slices of the replicas of each directory, as they are at the beginning."""
-        by_directory: dict[str, list[Replica]] = {}
-        for replica in self._manager:
-            by_directory.setdefault(replica.log.log_dir, []).append(replica)
-        for path, replicas in by_directory.items():
-            for start in range(0, len(replicas), SLICE):
-                yield path, [each for each in replicas[start : start + SLICE] if not each.is_stopped]
+        for path, replicas in grouped(self._manager, lambda replica: replica.log.log_dir).items():
+            for part in slices(replicas, SLICE):
+                yield path, [each for each in part if not each.is_stopped]
 
     def _on_log(self, replica: Replica, work: Callable[[Log], object]) -> None:
         def do() -> None:

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
 from broker.environment import Clock, Executor
+from broker.grouping import grouped, slices
 from broker.metadata.delta import ConfigsDelta, MetadataDelta
 from broker.metadata.image import EMPTY_IMAGE, MetadataImage, ResourceType
 from broker.metadata.partitions import PartitionRegistration
@@ -218,12 +219,10 @@ class ReplicaPublisher:
 
     async def _create(self, missing: list[_Wanted]) -> None:
         now_ms = self._clock.wall_ms()
-        by_directory: dict[str, list[tuple[_Wanted, LoadJob]]] = {}
-        for wanted in missing:
-            job = self._begin_create(wanted, now_ms)
-            if job is not None:
-                by_directory.setdefault(job.directory.path, []).append((wanted, job))
-        await asyncio.gather(*(self._create_in(path, jobs) for path, jobs in by_directory.items()))
+        begun = [(wanted, self._begin_create(wanted, now_ms)) for wanted in missing]
+        jobs = [(wanted, job) for wanted, job in begun if job is not None]
+        by_directory = grouped(jobs, lambda each: each[1].directory.path)
+        await asyncio.gather(*(self._create_in(path, part) for path, part in by_directory.items()))
 
     def _begin_create(self, wanted: _Wanted, now_ms: int) -> LoadJob | None:
         name = wanted.topic_partition
@@ -248,14 +247,10 @@ class ReplicaPublisher:
         beside = [(wanted, job) for wanted, job in jobs if not job.writes_checkpoint]
         lanes = ((self._executor.lane(path), in_turn), (self._executor.lane(f"{path}:create", CREATE_THREADS), beside))
         await asyncio.gather(
-            *(
-                self._create_batch(lane, part[start : start + CREATED_AT_ONCE])
-                for lane, part in lanes
-                for start in range(0, len(part), CREATED_AT_ONCE)
-            )
+            *(self._create_batch(lane, batch) for lane, part in lanes for batch in slices(part, CREATED_AT_ONCE))
         )
 
-    async def _create_batch(self, lane: Executor, batch: list[tuple[_Wanted, LoadJob]]) -> None:
+    async def _create_batch(self, lane: Executor, batch: Sequence[tuple[_Wanted, LoadJob]]) -> None:
         await lane.run(_run_all, [job for _, job in batch])
         for count, (wanted, job) in enumerate(batch, 1):
             self._created(wanted, job)
