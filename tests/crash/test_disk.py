@@ -11,11 +11,15 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer
 
-from tests.support.librdkafka import DEADLINE_S
+from protocol.errors import ErrorCode
+from tests.support.librdkafka import DEADLINE_S, admin
 from tests.support.two_directories import TwoDirectories, produce_latencies
+from tests.support.wire import produce
 from tests.support.workload import RecordedLoad, assert_nothing_lost_or_duplicated, read_values
 
 SYNC_MS = 200
+CLIENT_PATIENCE_MS = 2000
+"""Where a record cannot be written; then it tells of an error at the latest."""
 
 
 @pytest.fixture
@@ -26,9 +30,11 @@ def two(tmp_path: Path) -> Iterator[TwoDirectories]:
     directories.node.kill()
 
 
-def outcome(bootstrap: str, topic: str, value: str) -> KafkaError | None:
-    """What the client is told of one record, without retries."""
-    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "message.send.max.retries": 0})
+def outcome(bootstrap: str, topic: str, value: str, timeout_ms: int = DEADLINE_S * 1000 // 2) -> KafkaError | None:
+    """What the client is told of one record, without retries. A record for a partition without a leader it keeps until
+    `timeout_ms` have passed."""
+    settings = {"acks": "all", "message.send.max.retries": 0, "message.timeout.ms": timeout_ms}
+    producer = Producer({"bootstrap.servers": bootstrap, **settings})
     told: list[KafkaError | None] = []
 
     def delivered(error: KafkaError | None, _: Message) -> None:
@@ -38,6 +44,21 @@ def outcome(bootstrap: str, topic: str, value: str) -> KafkaError | None:
     producer.flush(DEADLINE_S)
     assert len(told) == 1
     return told[0]
+
+
+def await_leader(bootstrap: str, topic: str, leader: int) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while admin(bootstrap).list_topics(topic, timeout=DEADLINE_S).topics[topic].partitions[0].leader != leader:
+        assert time.monotonic() < deadline, f"{topic} is not led by {leader}"
+        time.sleep(0.05)
+
+
+def assert_refuses(bootstrap: str, topic: str, value: str) -> None:
+    """Writes are answered with an error while the partition still has a leader and after; the client tells of one."""
+    assert produce(bootstrap, topic, value.encode()) == ErrorCode.KAFKA_STORAGE_ERROR
+    await_leader(bootstrap, topic, -1)
+    assert produce(bootstrap, topic, value.encode()) == ErrorCode.KAFKA_STORAGE_ERROR
+    assert outcome(bootstrap, topic, value, CLIENT_PATIENCE_MS) is not None
 
 
 def test_slow_syncs_of_one_directory_do_not_slow_the_other(two: TwoDirectories) -> None:
@@ -79,8 +100,12 @@ def test_a_disk_that_fails_under_writes(two: TwoDirectories, trouble: str) -> No
     order: Callable[[Path], None] = getattr(two.faults, trouble)
     order(two.second)
     deadline = time.monotonic() + DEADLINE_S
-    while outcome(bootstrap, broken, "0") is None:
+    while produce(bootstrap, broken, b"0") == ErrorCode.NONE:
         assert time.monotonic() < deadline, "writes to a broken disk are acknowledged"
+    if trouble == "failing_writes":
+        assert_refuses(bootstrap, broken, "0")
+    else:
+        assert outcome(bootstrap, broken, "0", CLIENT_PATIENCE_MS) is not None
     load.stop()
     # The other directory serves on, for produce, consume and new topics.
     assert outcome(bootstrap, sound, "1") is None
@@ -99,10 +124,10 @@ def test_a_failed_sync_is_not_retried(two: TwoDirectories) -> None:
     bootstrap = two.node.bootstrap
     assert outcome(bootstrap, synced, "1") is None
     two.faults.failing_syncs(two.second)
-    assert outcome(bootstrap, synced, "2") is not None
+    assert produce(bootstrap, synced, b"2") == ErrorCode.KAFKA_STORAGE_ERROR
     two.faults.healthy()
     # The directory stays offline until the node starts again: what a failed sync left in the page cache is unknown.
-    assert outcome(bootstrap, synced, "3") is not None
+    assert_refuses(bootstrap, synced, "3")
     two.node.kill()
     two.start()
     assert outcome(bootstrap, synced, "4") is None

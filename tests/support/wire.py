@@ -7,8 +7,12 @@ import struct
 from typing import TypeVar
 
 from protocol.apis import request_header_version, response_header_version
+from protocol.errors import ErrorCode
 from protocol.messages.header import RequestHeader, ResponseHeader
 from protocol.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
+from protocol.messages.produce import ProduceRequest, ProduceResponse
+from protocol.records.builder import build_batch
+from protocol.records.record import Record
 from protocol.schema import Message, decode, decode_prefix, encode
 
 R = TypeVar("R", bound=Message)
@@ -60,3 +64,12 @@ def init_producer_id(bootstrap: str) -> int:
     answer = ask(bootstrap, request, 4, InitProducerIdResponse)
     assert answer.error_code == 0
     return answer.producer_id
+
+
+def produce(bootstrap: str, topic: str, value: bytes) -> ErrorCode:
+    """One record to partition 0 with acks=all, whatever Metadata says of its leader; the node must answer."""
+    data = ProduceRequest.PartitionProduceData(index=0, records=build_batch([Record(0, 0, None, value)]))
+    topic_data = ProduceRequest.TopicProduceData(name=topic, partition_data=[data])
+    request = ProduceRequest(acks=-1, timeout_ms=30_000, topic_data=[topic_data])
+    answer = ask(bootstrap, request, 9, ProduceResponse)
+    return ErrorCode(answer.responses[0].partition_responses[0].error_code)
