@@ -3,6 +3,7 @@ PYTHON ?= python3
 WORKERS ?= auto
 BIN := .venv/bin
 NATIVE_SOURCES := hatch_build.py tools/build_native.py $(wildcard protocol/records/*.c)
+PACKAGES := barnabas broker config protocol raft storage
 
 .PHONY: help setup run check format test unit conformance crash bench docs wheel
 
@@ -32,7 +33,10 @@ help:
 	@$(BIN)/pip install --quiet -e '.[dev]'
 	@touch $@
 
+# Bytecode as an installed package has it: without, every start compiles all sources where Python may not keep it
+# (PYTHONDONTWRITEBYTECODE, which many containers set). What is up to date is left alone.
 setup: .venv/.setup
+	@$(BIN)/python -m compileall -q $(PACKAGES)
 
 run: setup
 	$(BIN)/barnabas serve
