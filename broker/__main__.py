@@ -208,9 +208,12 @@ def _add_dump_log(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from broker.serve import serve
-    from config.definition import ConfigError
-    from config.properties import load_node_config
+    from broker.importing import without_collection
+
+    with without_collection():
+        from broker.serve import serve
+        from config.definition import ConfigError
+        from config.properties import load_node_config
 
     try:
         loaded = load_node_config(

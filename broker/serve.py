@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from broker.environment import Environment, real_environment
 from broker.errors import StartupError
 from broker.format_command import format_new_directories
+from broker.importing import without_collection
 from config.definition import ConfigError
 from config.listeners import Endpoint
 from config.node_config import NodeConfig
@@ -63,7 +64,8 @@ async def _run(config: NodeConfig, environment: Environment) -> int:
 
 
 def _make_node(config: NodeConfig, environment: Environment) -> Node:
-    from broker.node import Node  # most of the program: not before the configuration is known to be good
+    with without_collection():
+        from broker.node import Node  # most of the program: not before the configuration is known to be good
 
     return Node(config, environment)
 

@@ -21,7 +21,9 @@ def bind(host: str | None, port: int) -> socket.socket:
         if host in (None, "", _ANY_V4):
             return _bind_everywhere(port)
         assert host is not None
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        # As text, Python would load its tables of international names even for an address.
+        name = host.encode() if host.isascii() else host
+        family, _, _, _, address = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return _bind(family, address)
     except OSError as error:
         raise OSError(error.errno, f"cannot listen on {host or '*'}:{port}: {error.strerror}") from error

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 
 from config.definition import ConfigError, ConfigKey, Effect
 from config.keys import BROKER_KEYS, REFUSALS, REFUSED_UNKNOWN_KEYS
@@ -121,6 +120,8 @@ def unknown_keys(config: NodeConfig) -> list[str]:
 
 def similar_key(name: str) -> str | None:
     """What a name that is no key may have been meant to be."""
+    from difflib import get_close_matches  # by those alone who have made a mistake
+
     matches = get_close_matches(name.lower().replace("_", "."), BROKER_KEYS, 1, 0.8)
     return matches[0] if matches else None
 

@@ -4,8 +4,9 @@ Owns the bytes between a batch header and its records when the batch is compress
 Compression.wrapForOutput writes (snappy in the xerial stream format, lz4 as one frame of independent 64 KB blocks), and
 input is whatever Kafka's wrapForInput accepts, no more: data that Java consumers could not read must not enter a log.
 Every decompressor works in bounded space and time: `max_bytes` limits the output before it is allocated, and the number
-of blocks, chunks and members is limited by the size of the input. Anything malformed is a DecodeError. Kafka's
-counterpart: org.apache.kafka.common.compress; KIP-110 (zstd), KIP-390 (levels).
+of blocks, chunks and members is limited by the size of the input. Anything malformed is a DecodeError. Libraries
+are imported when their codec is first met: most nodes meet one or two. Kafka's counterpart:
+org.apache.kafka.common.compress; KIP-110 (zstd), KIP-390 (levels).
 """
 
 from __future__ import annotations
@@ -15,10 +16,6 @@ from collections.abc import Callable
 from enum import IntEnum
 from struct import Struct
 from typing import Final
-
-import cramjam
-import lz4.frame
-import zstandard
 
 from protocol.errors import DecodeError
 from protocol.wire import Buffer
@@ -125,6 +122,8 @@ def _decompress_gzip(data: Buffer, max_bytes: int) -> bytes:
 
 
 def _compress_snappy(data: Buffer, level: int | None) -> bytes:
+    import cramjam
+
     view = memoryview(data)
     parts: list[bytes] = [_XERIAL_HEADER]
     for start in range(0, len(view), _XERIAL_BLOCK_BYTES):
@@ -134,6 +133,8 @@ def _compress_snappy(data: Buffer, level: int | None) -> bytes:
 
 
 def _decompress_snappy(data: Buffer, max_bytes: int) -> bytes:
+    import cramjam
+
     view = memoryview(data)
     chunks = _xerial_chunks(view) if bytes(view[:8]) == _XERIAL_MAGIC else [view]
     sizes = [_snappy_size(chunk) for chunk in chunks]
@@ -198,6 +199,8 @@ def _snappy_size(chunk: memoryview) -> int:
 
 
 def _compress_lz4(data: Buffer, level: int | None) -> bytes:
+    import lz4.frame
+
     # Kafka's default level 9 means lz4's fast compressor, any other one its high compression of that level.
     fast = level is None or level == DEFAULT_LEVELS[CompressionType.LZ4]
     frame: bytes = lz4.frame.compress(
@@ -211,6 +214,8 @@ def _compress_lz4(data: Buffer, level: int | None) -> bytes:
 
 
 def _decompress_lz4(data: Buffer, max_bytes: int) -> bytes:
+    import lz4.frame
+
     view = memoryview(data)
     end, size_max = _lz4_frame(view)
     frame = lz4.frame.LZ4FrameDecompressor()
@@ -257,6 +262,8 @@ def _lz4_frame(view: memoryview) -> tuple[int, int]:
 
 
 def _compress_zstd(data: Buffer, level: int | None) -> bytes:
+    import zstandard
+
     return zstandard.ZstdCompressor(level=3 if level is None else level).compress(data)
 
 
@@ -280,6 +287,8 @@ def _decompress_zstd(data: Buffer, max_bytes: int) -> bytes:
 
 
 def _decompress_zstd_frame(frame: memoryview, size_max: int, limited: bool, max_bytes: int) -> bytes:
+    import zstandard
+
     try:
         if zstandard.frame_content_size(frame) > size_max:
             raise _too_large("zstd", max_bytes) if limited else DecodeError("zstd frame declares too large a size")
