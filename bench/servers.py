@@ -1,4 +1,7 @@
-"""The two servers under measurement, behind one face: start, address, the CPU and memory of their own process tree."""
+"""The two servers under measurement, behind one face: start, address, the CPU and memory of their own process tree.
+
+Each knows its port before it starts, so that what is waited for after `spawn` is the same for both.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Protocol
 
 import psutil
 
-from tests.support.apache_kafka import ApacheKafka
+from tests.support.apache_kafka import ApacheKafka, free_ports
 from tests.support.node import BarnabasNode
 
 # A quiet comparison: the same number of partitions of the internal topics, nothing else off its default.
@@ -24,6 +27,7 @@ class Server(Protocol):
     def bootstrap(self) -> str: ...
     @property
     def pid(self) -> int: ...
+    def spawn(self) -> None: ...
     def start(self) -> None: ...
     def stop(self) -> None: ...
     def kill(self) -> None: ...
@@ -34,6 +38,7 @@ class Barnabas:
 
     def __init__(self, directory: Path) -> None:
         self._node = BarnabasNode(directory, INTERNAL_TOPICS)
+        self._node.port = free_ports(1)[0]
 
     @property
     def bootstrap(self) -> str:
@@ -42,6 +47,9 @@ class Barnabas:
     @property
     def pid(self) -> int:
         return self._node.pid
+
+    def spawn(self) -> None:
+        self._node.spawn()
 
     def start(self) -> None:
         self._node.start()
@@ -67,6 +75,9 @@ class Kafka:
     @property
     def pid(self) -> int:
         return self._kafka.pid
+
+    def spawn(self) -> None:
+        self._kafka.spawn()
 
     def start(self) -> None:
         self._kafka.start()

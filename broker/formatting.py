@@ -1,11 +1,12 @@
 """Formatting: what makes empty directories the log directories of a node of one cluster.
 
-    meta.properties            in each: cluster, node, and an id of its own bootstrap.checkpoint       in each: the
-    feature levels with which the metadata log is to begin __cluster_metadata-0/      in the metadata directory of a
-    dynamic quorum: 00000000000000000000-0000000000.checkpoint,
-                               the voters and kraft.version to begin with
+    __cluster_metadata-0/      in the metadata directory of a dynamic quorum:
+      00000000000000000000-0000000000.checkpoint    the voters and kraft.version to begin with
+    bootstrap.checkpoint       in each: the feature levels with which the metadata log is to begin
+    meta.properties            in each: cluster, node, and an id of its own
 
-meta.properties comes last: a directory that has it is formatted, one that was interrupted before is formatted again.
+They are made in this order. meta.properties comes last, once all else is durable: a directory that has it is formatted,
+one that was interrupted before is formatted again.
 Counterpart: kafka-storage format, Formatter, DynamicVoters (KIP-631, KIP-853).
 """
 
@@ -84,12 +85,12 @@ def format_directories(
         if is_metadata and voters is not None:
             directory_id = _voter_directory(voters, config.node_id) or directory_id
         make_dirs_durably(files, directory)
-        files.write_atomically(f"{directory}/{BOOTSTRAP_CHECKPOINT}", encode_bootstrap(bootstrap, now_ms))
         if is_metadata and voters is not None:
             _write_voters(files, directory, voters, levels[KRAFT_VERSION], now_ms)
+        # Syncs the directory, and so what was made in it before.
+        files.write_atomically(f"{directory}/{BOOTSTRAP_CHECKPOINT}", encode_bootstrap(bootstrap, now_ms))
         properties = MetaProperties(options.cluster_id, config.node_id, directory_id)
         files.write_atomically(f"{directory}/{META_PROPERTIES}", encode_meta_properties(properties))
-        files.sync_dir(directory)
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,28 @@ def test_the_first_request_after_the_ready_line_is_answered(tmp_path: Path) -> N
     for _ in range(3):
         with running_node(tmp_path / "node") as node:
             assert answers(node.bootstrap)
+
+
+# What costs a start time and a node memory, and is loaded by those alone who use it.
+LOADED_ON_DEMAND = {
+    *("cramjam", "lz4", "zstandard"),  # codecs
+    *("prometheus_client", "kazoo"),
+    *("difflib", "encodings.idna"),
+    *("broker.dump_log", "config.document"),
+}
+COMMON_TO_HANDLERS = {"broker.handlers.context", "broker.handlers.errors"}
+
+
+def test_a_node_that_is_ready_has_loaded_what_every_node_needs(tmp_path: Path) -> None:
+    node = BarnabasNode(tmp_path / "node")
+    try:
+        node.start({"PYTHONPROFILEIMPORTTIME": "1"})
+        loaded = set(re.findall(r"^import time:[ \d|]+\| +(\S+)$", node.log_text(), re.MULTILINE))
+    finally:
+        node.kill()
+    assert "broker.node" in loaded
+    assert not loaded & LOADED_ON_DEMAND
+    assert {name for name in loaded if name.startswith("broker.handlers.")} == COMMON_TO_HANDLERS
 
 
 def test_a_second_start_on_the_same_directory_is_refused(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -75,3 +77,10 @@ def test_the_command_works_beside_the_users_own_packages(environment: Path) -> N
 def test_the_users_packages_stay_the_users(environment: Path) -> None:
     program = "import barnabas, broker, config, storage; print(broker.owner, config.owner, storage.owner)"
     assert run(environment / "bin" / "python", "-c", program).split() == ["the", "user"] * 3
+
+
+def test_setup_compiles_every_package_of_the_wheel() -> None:
+    """A checkout is to start as fast as what is installed."""
+    wheel_table = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    compiled = re.findall(r"^PACKAGES := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert [set(names.split()) for names in compiled] == [{*wheel_table["packages"], *wheel_table["force-include"]}]

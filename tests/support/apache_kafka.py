@@ -105,7 +105,8 @@ class ApacheKafka:
             timeout=START_DEADLINE_S,
         )
 
-    def start(self) -> ApacheKafka:
+    def spawn(self) -> None:
+        """The process alone, ready or not."""
         properties = self._write_properties()
         with (self.directory / "kafka.log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -115,6 +116,10 @@ class ApacheKafka:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
+
+    def start(self) -> ApacheKafka:
+        self.spawn()
+        assert self.process is not None
         deadline = time.monotonic() + START_DEADLINE_S
         while time.monotonic() < deadline:
             if self.process.poll() is not None:

@@ -58,8 +58,14 @@ class BarnabasNode:
         return [sys.executable, "-m", "broker", "serve", *data, *arguments]
 
     def start(self, extra_environment: Mapping[str, str] | None = None) -> BarnabasNode:
-        self.directory.mkdir(parents=True, exist_ok=True)
         offset = self.log_file.stat().st_size if self.log_file.exists() else 0
+        self.spawn(extra_environment)
+        self._await_ready(offset)
+        return self
+
+    def spawn(self, extra_environment: Mapping[str, str] | None = None) -> None:
+        """The process alone, ready or not."""
+        self.directory.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 self.command(),
@@ -70,8 +76,6 @@ class BarnabasNode:
                 env={**os.environ, **(extra_environment or {})},
                 start_new_session=True,
             )
-        self._await_ready(offset)
-        return self
 
     def _await_ready(self, offset: int) -> None:
         deadline = time.monotonic() + START_DEADLINE_S
