@@ -282,6 +282,7 @@ class Node:
             auto_topics=AutoTopics(lambda: self.dynamic_config.config, quorum.channel),
             groups=self.groups,
             cluster_id=self._cluster_id,
+            quorum_leader=lambda: quorum.raft.leader_and_epoch.leader_id,
         )
         limits = _server_limits(config)
         self.server = Server(Dispatcher(self.services).start, limits, clock, executor)

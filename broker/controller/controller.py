@@ -58,6 +58,7 @@ from protocol.messages.controller_registration import ControllerRegistrationRequ
 from protocol.messages.create_partitions import CreatePartitionsRequest
 from protocol.messages.create_topics import CreateTopicsRequest
 from protocol.messages.delete_topics import DeleteTopicsRequest
+from protocol.messages.describe_quorum import DescribeQuorumRequest
 from protocol.messages.elect_leaders import ElectLeadersRequest
 from protocol.messages.incremental_alter_configs import IncrementalAlterConfigsRequest
 from protocol.messages.list_partition_reassignments import ListPartitionReassignmentsRequest
@@ -104,6 +105,10 @@ class MetadataQuorum(Protocol):
 
     def upgrade_kraft_version(self, epoch: int, kraft_version: int, validate_only: bool) -> None:
         """Raises ApiError if the voters cannot follow."""
+        ...
+
+    async def handle_request(self, api_key: int, version: int, request: Message) -> Message:
+        """What Raft itself answers. Raises ApiError if it is starting or stopping."""
         ...
 
 
@@ -267,6 +272,8 @@ class Controller:
 
     def handle(self, request: Message, version: int) -> Reply:
         """Starts the request at once; the future has its response when that is committed, or ApiError."""
+        if isinstance(request, DescribeQuorumRequest) and self._is_active:
+            return asyncio.get_running_loop().create_task(self._describe_quorum(request, version))
         reply: Reply = asyncio.get_running_loop().create_future()
         try:
             self._handle(request, version, reply)
@@ -277,12 +284,18 @@ class Controller:
     def _handle(self, request: Message, version: int, reply: Reply) -> None:
         if not self._is_active:
             raise ApiError(ErrorCode.NOT_CONTROLLER)
+        if _is_late(request):
+            raise ApiError(ErrorCode.REQUEST_TIMED_OUT, "the request left no time to fulfil it")
         outcome: Outcome[Message] = _HANDLERS[type(request)](self, request, version)
         offset = self._append(outcome) if outcome.records else self._last_parked_offset()
         if offset <= self._loader.published_offset:
             reply.set_result(outcome.response)
         else:
             self._parked.append(_Parked(offset, reply, outcome.response))
+
+    async def _describe_quorum(self, request: DescribeQuorumRequest, version: int) -> Message:
+        assert request.SPEC.key is not None
+        return await self._quorum.handle_request(request.SPEC.key, version, request)
 
     def _last_parked_offset(self) -> int:
         """A request that changes nothing has still seen what others are about to change."""
@@ -472,6 +485,23 @@ class Controller:
             return
         logger.warning("Fencing broker %d: nothing was heard of it for a whole session.", broker.id)
         self._append(Outcome(brokers.fencing_records(view, broker), None))
+
+
+_WITH_DEADLINE: Final = (
+    CreateTopicsRequest,
+    DeleteTopicsRequest,
+    CreatePartitionsRequest,
+    ElectLeadersRequest,
+    AlterPartitionReassignmentsRequest,
+)
+
+
+def _is_late(request: Message) -> bool:
+    """Whether the time that the request allows is over before it began. What asks for nothing needs none."""
+    if not isinstance(request, _WITH_DEADLINE) or request.timeout_ms > 0:
+        return False
+    asked = request.topic_partitions if isinstance(request, ElectLeadersRequest) else request.topics
+    return asked != [] or bool(getattr(request, "topic_names", None))
 
 
 _HANDLERS: Final[Mapping[type[Message], Handler]] = {

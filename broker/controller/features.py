@@ -16,6 +16,7 @@ from broker.controller.view import MIN_INSYNC_REPLICAS, Outcome, View
 from broker.metadata.features import (
     DISABLED,
     ELIGIBLE_LEADER_REPLICAS_VERSION,
+    FEATURES,
     KRAFT_VERSION,
     METADATA_VERSION,
     MetadataVersion,
@@ -96,6 +97,8 @@ def _upgrade_type(update: UpdateFeaturesRequest.FeatureUpdateKey, request_versio
 def _check_level(view: View, context: FeatureContext, name: str, level: int, current: int, upgrade_type: int) -> None:
     if upgrade_type not in (*UpgradeType,):
         raise _invalid(name, level, f"{upgrade_type} is no kind of upgrade.")
+    if name not in FEATURES and name != METADATA_VERSION:
+        raise _invalid(name, level, "There is no such feature.")
     if level < 0:
         raise _invalid(name, level, "A level cannot be negative.")
     for who, supported in _supporters(view, context):
@@ -167,7 +170,8 @@ def _success(request: UpdateFeaturesRequest, context: FeatureContext) -> UpdateF
     response = UpdateFeaturesResponse(error_message=None)
     if context.request_version <= 1:
         response.results = [
-            UpdateFeaturesResponse.UpdatableFeatureResult(feature=update.feature, error_message=None)
+            # The name of no error is what Kafka writes here, and tools may print.
+            UpdateFeaturesResponse.UpdatableFeatureResult(feature=update.feature, error_message=ErrorCode.NONE.name)
             for update in request.feature_updates
         ]
     return response

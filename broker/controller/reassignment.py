@@ -27,6 +27,8 @@ from protocol.messages.list_partition_reassignments import (
 def alter_partition_reassignments(
     view: View, request: AlterPartitionReassignmentsRequest
 ) -> Outcome[AlterPartitionReassignmentsResponse]:
+    if not request.topics:
+        return Outcome([], AlterPartitionReassignmentsResponse())
     records: list[VersionedRecord] = []
     response = AlterPartitionReassignmentsResponse(
         allow_replication_factor_change=request.allow_replication_factor_change, error_message=None

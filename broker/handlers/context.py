@@ -60,6 +60,8 @@ class NodeServices:
     auto_topics: AutoTopics
     groups: GroupCoordinator
     cluster_id: str
+    quorum_leader: Callable[[], int | None] = lambda: None
+    """Who leads the metadata quorum, as far as this node knows."""
     broker_apis: tuple[tuple[int, int, int], ...] = ()
     """(api key, lowest, highest version) of every API answered on broker listeners; set by the dispatcher."""
     controller_apis: tuple[tuple[int, int, int], ...] = ()

@@ -296,6 +296,103 @@ def _describe_topic_partitions(request: Any, cls: Any, version: int, code: int, 
     return _made(cls(topics=topics))
 
 
+def _create_acls(request: Any, cls: Any, version: int, code: int, message: str | None) -> Message:
+    return _made(
+        cls(results=[cls.AclCreationResult(error_code=code, error_message=message) for _ in request.creations])
+    )
+
+
+def _delete_acls(request: Any, cls: Any, version: int, code: int, message: str | None) -> Message:
+    results = [cls.DeleteAclsFilterResult(error_code=code, error_message=message) for _ in request.filters]
+    return _made(cls(filter_results=results))
+
+
+def _create_delegation_token(request: Any, cls: Any, version: int, code: int, message: str | None) -> Message:
+    return _made(
+        cls(
+            error_code=code,
+            principal_type="User",
+            principal_name="ANONYMOUS",
+            issue_timestamp_ms=-1,
+            expiry_timestamp_ms=-1,
+            max_timestamp_ms=-1,
+        )
+    )
+
+
+def _elect_leaders(request: Any, cls: Any, version: int, code: int, message: str | None) -> Message:
+    results = [
+        cls.ReplicaElectionResult(
+            topic=topic.topic,
+            partition_result=[
+                cls.PartitionResult(partition_id=index, error_code=code, error_message=message)
+                for index in topic.partitions
+            ],
+        )
+        for topic in request.topic_partitions or ()
+    ]
+    response = cls(replica_election_results=results)
+    if version >= 1:
+        response.error_code = code
+    return _made(response)
+
+
+def _alter_partition_reassignments(request: Any, cls: Any, version: int, code: int, message: str | None) -> Message:
+    topics = [
+        cls.ReassignableTopicResponse(
+            name=topic.name,
+            partitions=[
+                cls.ReassignablePartitionResponse(
+                    partition_index=each.partition_index, error_code=code, error_message=message
+                )
+                for each in topic.partitions
+            ],
+        )
+        for topic in request.topics
+    ]
+    return _made(cls(error_code=code, error_message=message, responses=topics))
+
+
+def _list_partition_reassignments(request: Any, cls: Any, version: int, code: int, message: str | None) -> Message:
+    topics = [
+        cls.OngoingTopicReassignment(
+            name=topic.name,
+            partitions=[cls.OngoingPartitionReassignment(partition_index=index) for index in topic.partition_indexes],
+        )
+        for topic in request.topics or ()
+    ]
+    return _made(cls(error_code=code, error_message=message, topics=topics))
+
+
+def _describe_producers(request: Any, cls: Any, version: int, code: int, message: str | None) -> Message:
+    topics = [
+        cls.TopicResponse(
+            name=topic.name,
+            partitions=[
+                cls.PartitionResponse(partition_index=index, error_code=code) for index in topic.partition_indexes
+            ],
+        )
+        for topic in request.topics
+    ]
+    return _made(cls(topics=topics))
+
+
+def _delete_records(request: Any, cls: Any, version: int, code: int, message: str | None) -> Message:
+    topics = [
+        cls.DeleteRecordsTopicResult(
+            name=topic.name,
+            partitions=[
+                cls.DeleteRecordsPartitionResult(
+                    partition_index=each.partition_index, low_watermark=-1, error_code=code
+                )
+                for each in topic.partitions
+            ],
+        )
+        for topic in request.topics
+    ]
+    return _made(cls(topics=topics))
+
+
 def _made(response: Message) -> Message:
     return response
 
@@ -312,13 +409,21 @@ _MAKERS: Final[dict[int, Maker]] = {
     15: _describe_groups,
     19: _create_topics,
     20: _delete_topics,
+    21: _delete_records,
     22: _init_producer_id,
     23: _offset_for_leader_epoch,
+    30: _create_acls,
+    31: _delete_acls,
     32: _describe_configs,
     33: _alter_configs,
     37: _create_partitions,
+    38: _create_delegation_token,
     42: _delete_groups,
+    43: _elect_leaders,
     44: _alter_configs,
+    45: _alter_partition_reassignments,
+    46: _list_partition_reassignments,
     60: _describe_cluster,
+    61: _describe_producers,
     75: _describe_topic_partitions,
 }

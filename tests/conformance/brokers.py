@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -46,10 +46,15 @@ compared: set[str] = set()
 """The cases of this session so far."""
 
 
+class Ports(NamedTuple):
+    broker: int
+    controller: int
+
+
 @dataclass(frozen=True)
 class Pair:
-    kafka: int
-    ours: int
+    kafka: Ports
+    ours: Ports
 
     def compare(self, case: Case) -> None:
         compared.add(case.id)
@@ -65,16 +70,16 @@ class Pair:
             pytest.fail(f"{case.id}\n" + "\n".join(problems), pytrace=False)
 
 
-def _run(port: int, case: Case) -> dict[str, Any]:
+def _run(ports: Ports, case: Case) -> dict[str, Any]:
     """The answers by step: the number and the request."""
-    client = Client(port, case.id)
+    client = Client(ports.broker, case.id, controller_port=ports.controller)
     try:
         case.steps(client, case.version)
     except Exception as error:  # compared, too, so that the answers before it are seen
         client.note(STOPPED, repr(error))
     finally:
         client.close()
-    steps = Normaliser(port).transcript(client.transcript)
+    steps = Normaliser(ports).transcript(client.transcript)
     return {f"{number}: {label}": answer for number, (label, answer) in enumerate(steps, 1)}
 
 
@@ -91,7 +96,7 @@ def differences(expected: Any, actual: Any, where: str = "") -> Iterator[tuple[s
         yield where, expected, actual
 
 
-def _warm_up(port: int) -> None:
+def warm_up(port: int) -> Ports:
     """Until producer ids are given and groups have their coordinators: both begin with a moment of refusals."""
     client = Client(port, "warm-up")
     deadline = time.monotonic() + 30
@@ -106,7 +111,10 @@ def _warm_up(port: int) -> None:
     ):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+    metadata_log = {"topic_name": "__cluster_metadata", "partitions": [{"partition_index": 0}]}
+    (controller,) = client.quietly("DescribeQuorum", topics=[metadata_log])["nodes"]
     client.close()
+    return Ports(port, controller["listeners"][0]["port"])
 
 
 @contextmanager
@@ -117,8 +125,6 @@ def running_pair(directory: Path) -> Iterator[Pair]:
         kafka.format("--standalone", *levels)
         kafka.start()
         with running_node(directory / "ours", PROPERTIES) as node:
-            for port in (kafka.port, node.port):
-                _warm_up(port)
-            yield Pair(kafka.port, node.port)
+            yield Pair(warm_up(kafka.port), warm_up(node.port))
     finally:
         kafka.kill()

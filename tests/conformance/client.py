@@ -170,8 +170,9 @@ class Pending:
 class Client:
     """What a case gets: one broker, names of the case's own, and the transcript."""
 
-    def __init__(self, port: int, case: str) -> None:
+    def __init__(self, port: int, case: str, controller_port: int = 0) -> None:
         self.port = port
+        self._controller_port = controller_port
         self.case = re.sub(r"[^A-Za-z0-9]+", "-", case)
         self.transcript: list[tuple[str, Any]] = []
         self._open = ExitStack()
@@ -191,6 +192,13 @@ class Client:
         connection = Connection(self.port)
         self._open.callback(connection.close)
         return connection
+
+    def at_controller(self) -> Client:
+        """The same case, speaking to the controller's listener; notes go into the same transcript."""
+        other = Client(self._controller_port, "")
+        other.case, other.transcript = self.case, self.transcript
+        self._open.callback(other.close)
+        return other
 
     @property
     def main(self) -> Connection:

@@ -7,6 +7,7 @@ other. Of texts written for people only their presence counts. Times near now ar
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from protocol.errors import DecodeError
@@ -20,8 +21,19 @@ IDENTITIES = {
     "session_id": "session id",
     "producer_id": "producer id",
     "cluster_id": "cluster id",
+    "replica_directory_id": "directory id",
 }
-TIMES = frozenset({"timestamp", "log_append_time_ms", "base_timestamp", "max_timestamp"})
+TIMES = frozenset(
+    {
+        "timestamp",
+        "log_append_time_ms",
+        "base_timestamp",
+        "max_timestamp",
+        "last_timestamp",
+        "last_fetch_timestamp",
+        "last_caught_up_timestamp",
+    }
+)
 EPOCHS_OF_METADATA = frozenset({"finalized_features_epoch"})
 UNORDERED = frozenset({"api_keys", "supported_features", "finalized_features", "configs"})
 SHUFFLED = frozenset(
@@ -68,8 +80,8 @@ def _place(result: dict[str, Any]) -> str:
 class Normaliser:
     """For one transcript of one broker."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, ports: Sequence[int]) -> None:
+        self._ports = {port: f"its port {number}" for number, port in enumerate(ports, 1)}
         self._names: dict[tuple[str, Any], str] = {}
         self._counts: dict[str, int] = {}
 
@@ -94,8 +106,8 @@ class Normaliser:
     def _scalar(self, name: str, value: Any) -> Any:
         if name in TEXTS:
             return value if not value else "a text"
-        if name == "port" and value == self._port:
-            return "its port"
+        if name == "port" and value in self._ports:
+            return self._ports[value]
         if name in IDENTITIES:
             return self._identity(IDENTITIES[name], value)
         if name in TIMES and abs(value / 1000 - time.time()) < SECONDS_THAT_ARE_NOW:

@@ -95,7 +95,7 @@ def test_bad_input(case: Case, pair: Pair) -> None:
 
 
 def test_the_brokers_still_answer(pair: Pair) -> None:
-    for port in (pair.kafka, pair.ours):
+    for port in (pair.kafka.broker, pair.ours.broker):
         client = Client(port, "after")
         assert client.quietly("DescribeCluster")["error_code"] == 0
         client.close()
