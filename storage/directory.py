@@ -163,6 +163,10 @@ class LogDirectories:
     def of(self, log: Log) -> LogDirectory:
         return self.directories[log.log_dir]
 
+    def disk_usage(self, path: str) -> tuple[int, int]:
+        """Bytes of the volume in all, and those that are left to us; may wait for the disk."""
+        return self._files.disk_usage(path)
+
     def release_locks(self) -> None:
         for directory in self.directories.values():
             if directory.lock is not None:

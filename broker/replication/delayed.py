@@ -1,16 +1,18 @@
 """Requests that wait for a partition: produces for replicas or the disk, fetches for data. Woken, never polled.
 
 A produce waits at each of its partitions for an offset: the high watermark (acks=all), or the end of what is synced.
-Offsets come in order, so a partition's waiters are a queue, and an advance pops those it covers. A fetch waits at all
-of its partitions at once; an advance at one of them tells it to look there again.
+Offsets come in order, so a partition's waiters are a queue, and an advance pops those it covers. A deletion of records
+waits as a produce does, for the low watermark; only there a later one may wait for less. A fetch waits at all of its
+partitions at once; an advance at one of them tells it to look there again.
 
-Both end by themselves when their time is up: what a produce still waits for is then REQUEST_TIMED_OUT, a fetch
-answers with what there is. Counterpart: DelayedProduce, DelayedFetch, DelayedOperationPurgatory.
+Both end by themselves when their time is up: what a produce still waits for is then REQUEST_TIMED_OUT, a fetch answers
+with what there is. Counterpart: DelayedProduce, DelayedDeleteRecords, DelayedFetch, DelayedOperationPurgatory.
 """
 
 from __future__ import annotations
 
 import asyncio
+from bisect import insort
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -80,7 +82,11 @@ class OffsetQueue:
         return len(self._waiters)
 
     def add(self, waiter: OffsetWaiter) -> None:
-        self._waiters.append(waiter)
+        waiters = self._waiters
+        if waiters and waiters[-1].offset > waiter.offset:
+            insort(waiters, waiter, key=lambda each: each.offset)
+        else:
+            waiters.append(waiter)
 
     def reached(self, offset: int, code: ErrorCode = ErrorCode.NONE) -> None:
         waiters = self._waiters

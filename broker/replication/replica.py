@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ACKS_ALL: Final = -1
+UP_TO_HIGH_WATERMARK: Final = -1
 
 HighWatermarkListener = Callable[[TopicPartition, int, int], None]
 """(partition, leader epoch, high watermark)"""
@@ -47,6 +48,7 @@ class Replica:
         "is_stopped",
         "listeners",
         "log",
+        "low_watermark_waiters",
         "settings",
         "state",
         "sync_waiters",
@@ -65,6 +67,7 @@ class Replica:
         state.min_insync_replicas = settings.min_insync_replicas
         self.high_watermark_waiters = OffsetQueue()
         self.sync_waiters = OffsetQueue()
+        self.low_watermark_waiters = OffsetQueue()
         self.fetches: dict[DelayedFetch, None] = {}
         self.listeners: dict[HighWatermarkListener, None] = {}
         self.is_stopped = False
@@ -123,6 +126,7 @@ class Replica:
     def _fail_waiters(self, code: ErrorCode) -> None:
         self.high_watermark_waiters.fail(code)
         self.sync_waiters.fail(code)
+        self.low_watermark_waiters.fail(code)
         self._manager.changed(self)
 
     def check_leader(self) -> None:
@@ -246,6 +250,36 @@ class Replica:
             except Exception:
                 # Its own affair: what was appended is appended.
                 log.exception("a listener of %s failed", self.topic_partition)
+
+    # Deleting records.
+
+    def delete_records(self, offset: int) -> int:
+        """As leader, while the log is idle: nothing below the offset (-1: the high watermark) is served any more.
+        Returns the offset that is meant; the records are gone everywhere once the low watermark has come there."""
+        self.check_leader()
+        config = self.log.config
+        if config.is_compacted and not config.deletes_old_segments:
+            raise ApiError(ErrorCode.POLICY_VIOLATION, f"{self.topic_partition} is compacted, nothing else is deleted")
+        if offset == UP_TO_HIGH_WATERMARK:
+            offset = self.log.high_watermark
+        if offset < 0:
+            raise ApiError(ErrorCode.OFFSET_OUT_OF_RANGE, f"{offset} is no offset")
+        self.log.advance_log_start_offset(offset)
+        self.low_watermark_may_have_moved()
+        return offset
+
+    @property
+    def low_watermark(self) -> int:
+        """Where the log begins on every replica whose broker is alive."""
+        low_watermark = self.log.log_start_offset
+        for follower in self.state.followers.values():
+            if follower.log_start_offset < low_watermark and self._manager.is_alive(follower.broker_id):
+                low_watermark = follower.log_start_offset
+        return low_watermark
+
+    def low_watermark_may_have_moved(self) -> None:
+        if len(self.low_watermark_waiters):
+            self.low_watermark_waiters.reached(self.low_watermark)
 
     def end_offset_for_epoch(self, leader_epoch: int) -> OffsetAndEpoch:
         return self.log.end_offset_for_epoch(leader_epoch)

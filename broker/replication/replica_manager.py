@@ -19,6 +19,7 @@ from typing import Final
 from broker.environment import Clock, Executor, thread_waits
 from broker.metadata.image import MetadataImage
 from broker.replication import fetching
+from broker.replication.checkpoints import Checkpoints
 from broker.replication.delayed import DelayedFetch
 from broker.replication.fetch_session import Answers, FetchPartition
 from broker.replication.fetching import FetchParams, FetchResult
@@ -69,6 +70,7 @@ class ReplicaManager:
         self._offline: dict[tuple[str, int], Uuid] = {}
         """Partitions whose log directory has failed, with their topics' ids."""
         self._flusher = Flusher(executor, clock)
+        self.checkpoints = Checkpoints(self)
         self._with_news: dict[Replica, None] = {}
         self._ready: deque[DelayedFetch] = deque()
         self._wake_scheduled = False
@@ -249,6 +251,11 @@ class ReplicaManager:
         )
         if follower.log_end_offset != before:
             replica.advance_high_watermark()
+        replica.low_watermark_may_have_moved()
+
+    def is_alive(self, broker_id: int) -> bool:
+        broker = self._image().cluster.brokers.get(broker_id)
+        return broker is not None and not broker.fenced
 
     def is_eligible(self, follower: FollowerState) -> bool:
         """Whether the metadata lets a follower into the ISR: a broker that is active, in the epoch it fetches with."""

@@ -22,6 +22,7 @@ IDENTITIES = {
     "producer_id": "producer id",
     "cluster_id": "cluster id",
     "replica_directory_id": "directory id",
+    "log_dir": "log dir",
 }
 TIMES = frozenset(
     {
@@ -40,9 +41,13 @@ SHUFFLED = frozenset(
     {
         "CreatePartitions",
         "CreateTopics",
+        "DeleteRecords",
         "DeleteTopics",
         "DescribeGroups",
+        "DescribeLogDirs",
+        "DescribeProducers",
         "Fetch",
+        "ListConfigResources",
         "ListOffsets",
         "Metadata",
         "OffsetDelete",
@@ -51,6 +56,7 @@ SHUFFLED = frozenset(
     }
 )
 """APIs whose results Apache Kafka gives in the order of a hash."""
+VOLUMES = frozenset({"total_bytes", "usable_bytes"})
 SECONDS_THAT_ARE_NOW = 600
 
 
@@ -68,7 +74,7 @@ def _sorted(value: Any) -> Any:
 
 def _place(result: dict[str, Any]) -> str:
     """Where a topic, partition or group belongs: by name or number, and where there are but ids, by what is said."""
-    for name in ("name", "topic", "group_id"):
+    for name in ("name", "topic", "group_id", "resource_name"):
         if result.get(name):
             return str(result[name])
     for name in ("partition_index", "index", "partition"):
@@ -112,6 +118,8 @@ class Normaliser:
             return self._identity(IDENTITIES[name], value)
         if name in TIMES and abs(value / 1000 - time.time()) < SECONDS_THAT_ARE_NOW:
             return "now"
+        if name in VOLUMES:
+            return value if value <= 0 else "some bytes"
         if name in EPOCHS_OF_METADATA:
             return value if value < 0 else "an epoch"
         return value

@@ -63,7 +63,8 @@ def leaves(value: Any, name: str) -> list[Any]:
         return [leaf for each in value for leaf in leaves(each, name)]
     if not isinstance(value, dict):
         return []
-    return [value[name]] * (name in value) + [leaf for each in value.values() for leaf in leaves(each, name)]
+    own = [value[name]] if name in value else []
+    return own + [leaf for each in value.values() for leaf in leaves(each, name)]
 
 
 @pytest.mark.parametrize("request_", REPEATED, ids=lambda request: type(request).__name__)

@@ -54,3 +54,14 @@ async def test_time_runs_out() -> None:
     assert len(queue) == 0, "who gave up is not kept"
     queue.reached(1)
     assert outcomes.codes == [ErrorCode.NONE, ErrorCode.REQUEST_TIMED_OUT]
+
+
+async def test_who_comes_later_may_wait_for_less() -> None:
+    queue, outcomes = OffsetQueue(), Outcomes()
+    produces = {offset: DelayedProduce(asyncio.get_running_loop(), 60) for offset in (10, 3, 7, 12)}
+    for offset, produce in produces.items():
+        produce.wait_for(queue, offset, outcomes)
+    queue.reached(7)
+    assert {offset for offset, produce in produces.items() if produce.future.done()} == {3, 7}
+    queue.reached(11)
+    assert [offset for offset, produce in produces.items() if not produce.future.done()] == [12]
