@@ -16,7 +16,8 @@ help:
 	@echo "make unit         the fast tests only"
 	@echo "make conformance  compare with Apache Kafka (needs Java and Maven)"
 	@echo "make crash        kill and break nodes under load"
-	@echo "make bench        side by side with Apache Kafka; writes bench/RESULTS.md (needs Java and Maven)"
+	@echo "make bench        side by side with Apache Kafka; writes bench/RESULTS.md (needs Java and Maven; 45 minutes)."
+	@echo "                  BENCH='--rows lz4' for some rows, BENCH=--resume to go on with a run that was broken off"
 	@echo "make docs         write what is generated: docs/configuration.md, docs/differences.md, config/attributes.py"
 	@echo "make wheel        a wheel in dist/"
 
@@ -64,7 +65,7 @@ crash: setup
 	$(BIN)/pytest -n $(WORKERS) tests/crash
 
 bench: setup
-	$(BIN)/python -m bench.run --write
+	$(BIN)/python -m bench.run --write $(BENCH)
 
 docs: setup
 	$(BIN)/python -m config.document

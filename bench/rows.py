@@ -1,146 +1,245 @@
-"""What is measured: each row is a job done by a stock Kafka tool against one server, and the figures it yields.
+"""What is measured: a table of rows, each a job that stock clients do against one server, and the figures it yields.
 
-The tools are Apache Kafka's own performance tools, in a JVM of their own, the same for both servers. Server CPU is
-what the server's process tree spent while the job ran.
+A row's `measure` does the job once and returns its figures by name; `figures` says in which unit they are, which way
+is better, and the bar: the ratio ours / Kafka's that is accepted. Rows that are not `shared` get servers of their own,
+made anew; the others run one after the other against the same two.
+
+CPU is what the server's process tree spent while the job ran.
 """
 
 from __future__ import annotations
 
-import re
-import subprocess
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
 
-from bench.servers import Server, cpu_seconds
-from tests.support.kafka_peer import kafka_libs
+from bench.client import Client
+from bench.servers import Server, cpu_seconds, resident_megabytes, wait_until_answering
 
-TOOL_DEADLINE_S = 600
+KILOBYTE_RECORDS: Final = 100_000
+"""A round of 1 KB records: 100 MB."""
+SMALL_RECORDS: Final = 400_000
+"""A round of 100 B records: 40 MB."""
+SINGLE_RECORDS: Final = 12_000
+LATENCY_RECORDS: Final = 3000
+LATENCY_RATE: Final = 1000
+TOPICS: Final = 2000
+METADATA_TIMES: Final = 10
+RESTART_PARTITIONS: Final = 200
+RESTART_GIGABYTES: Final = 5
+IDLE_S: Final = 5.0
+
+Figures = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Figures:
-    """One round of one row. `rate` is MB/s, or records/s where a row moves one record a request."""
-
-    rate: float
-    cpu_s: float
-    gigabytes: float
-    records: int
-    p99_ms: float | None = None
-
-    @property
-    def cpu_per_gb(self) -> float:
-        return self.cpu_s / self.gigabytes
-
-    @property
-    def cpu_per_record_us(self) -> float:
-        return self.cpu_s / self.records * 1e6
+class Figure:
+    unit: str
+    bar: float
+    higher_is_better: bool = False
+    limit: float | None = None
+    """Ours must also be below this, whatever Kafka's is."""
 
 
-def tool(class_name: str, *arguments: str) -> str:
-    java = ["java", "-Xmx512m", "-cp", f"{kafka_libs('4.3.1')}/*"]
-    command = [*java, f"org.apache.kafka.tools.{class_name}", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TOOL_DEADLINE_S, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{class_name} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return done.stdout
+@dataclass(frozen=True)
+class Job:
+    """What a round is given; `scale` is the fraction of the full amount of data."""
 
-
-def create_topic(server: Server, topic: str, partitions: int) -> None:
-    tool(
-        "TopicCommand",
-        *("--bootstrap-server", server.bootstrap, "--create", "--topic", topic),
-        *("--partitions", str(partitions), "--replication-factor", "1"),
-    )
-
-
-def delete_topic(server: Server, topic: str) -> None:
-    tool("TopicCommand", "--bootstrap-server", server.bootstrap, "--delete", "--topic", topic)
-
-
-def produce(server: Server, topic: str, records: int, size: int, properties: dict[str, str]) -> Figures:
-    before = cpu_seconds(server.pid)
-    output = tool(
-        "ProducerPerformance",
-        *("--bootstrap-server", server.bootstrap, "--topic", topic),
-        *("--num-records", str(records), "--record-size", str(size), "--throughput", "-1"),
-        *("--command-property", *(f"{key}={value}" for key, value in {"acks": "all", **properties}.items())),
-    )
-    cpu = cpu_seconds(server.pid) - before
-    last = output.strip().splitlines()[-1]
-    found = re.search(r"([\d.]+) records/sec \(([\d.]+) MB/sec\).*?(\d+) ms 99th", last)
-    assert found, last
-    return Figures(float(found[2]), cpu, records * size / 1e9, records, float(found[3]))
-
-
-def consume(server: Server, topic: str, records: int, size: int) -> Figures:
-    before = cpu_seconds(server.pid)
-    output = tool(
-        "ConsumerPerformance",
-        *("--bootstrap-server", server.bootstrap, "--topic", topic),
-        *("--num-records", str(records), "--hide-header", "--timeout", "60000"),
-        *("--group", f"bench-{topic}-{time.monotonic_ns()}"),
-    )
-    cpu = cpu_seconds(server.pid) - before
-    columns = [each.strip() for each in output.strip().splitlines()[-1].split(",")]
-    # Columns: start, end, MB, MB/s, records, records/s, rebalance ms, fetch ms, fetch MB/s, fetch records/s.
-    assert int(columns[4]) >= records, output
-    return Figures(float(columns[8]), cpu, records * size / 1e9, records)
+    client: Client
+    server: Server
+    number: int
+    scale: float
 
 
 @dataclass(frozen=True)
 class Row:
-    """`run` does the job once; `bars` are the highest (or, for rate, lowest) ratio ours / Kafka's that is accepted."""
-
     name: str
-    run: Callable[[Server, int], Figures]
-    bars: dict[str, float] = field(default_factory=dict)
-    per_record: bool = False
+    figures: Mapping[str, Figure]
+    measure: Callable[[Job], Figures]
+    prepare: Callable[[Job], None] | None = None
+    shared: bool = True
+    warm_up_rounds: int = 1
 
 
-BATCH_128K = {"batch.size": "131072", "linger.ms": "5"}
-ONE_A_REQUEST = {"batch.size": "1", "linger.ms": "0"}
-THROUGHPUT_BARS = {"rate": 1.0, "cpu": 0.9}
+PRODUCERS: Final[Mapping[str, Mapping[str, str]]] = {
+    "default producer": {},
+    "acks=1": {"acks": "1"},
+    "128 KB batches": {"batch.size": "131072", "linger.ms": "5"},
+    "lz4": {"compression.type": "lz4"},
+}
+SIZES: Final = {"1 KB": (1000, KILOBYTE_RECORDS), "100 B": (100, SMALL_RECORDS)}
+PARTITIONS: Final = (1, 12, 100)
 
 
-def _produce_row(name: str, total: int, size: int, properties: dict[str, str], *, per_record: bool = False) -> Row:
-    def run(server: Server, round_number: int) -> Figures:
-        topic = f"p-{size}-{name.replace(' ', '-').replace(',', '')}-{round_number}"
-        create_topic(server, topic, 1)
-        try:
-            figures = produce(server, topic, total // size, size, properties)
-        finally:
-            delete_topic(server, topic)
-        if per_record:
-            seconds = figures.gigabytes * 1e9 / 1048576 / figures.rate
-            return Figures(figures.records / seconds, figures.cpu_s, 1, figures.records)
-        return figures
-
-    return Row(name, run, THROUGHPUT_BARS, per_record)
+def _timed(job: Job, name: str, *arguments: object) -> tuple[float, float]:
+    """(seconds, CPU seconds of the server)"""
+    before = cpu_seconds(job.server.pid)
+    seconds = job.client.do(name, job.server.bootstrap, *arguments)["seconds"]
+    return seconds, cpu_seconds(job.server.pid) - before
 
 
-def _consume_row(name: str, total: int, size: int, properties: dict[str, str]) -> Row:
-    def run(server: Server, round_number: int) -> Figures:
-        topic = f"c-{name.replace(' ', '-').replace(',', '')}"
-        if round_number == 0:
-            create_topic(server, topic, 1)
-            produce(server, topic, total // size, size, properties)
-        return consume(server, topic, total // size, size)
+def _throughput_row(size_name: str, producer: str, partitions: int) -> Row:
+    """A new topic is filled and then read once from its beginning."""
+    size, count = SIZES[size_name]
+    settings = [f"{key}={value}" for key, value in PRODUCERS[producer].items()]
+    cpu_bar = 0.9 if producer == "lz4" else 0.7
 
-    return Row(name, run, THROUGHPUT_BARS)
+    def measure(job: Job) -> Figures:
+        records = int(count * job.scale)
+        megabytes = records * size / 1e6
+        topic = f"t-{time.monotonic_ns()}"
+        do, bootstrap = job.client.do, job.server.bootstrap
+        do("create", bootstrap, topic, partitions)
+        produce_s, produce_cpu = _timed(job, "produce", topic, records, size, 1, *settings)
+        consume_s, consume_cpu = _timed(job, "consume", topic, records)
+        do("delete", bootstrap, topic)
+        return {
+            "produce": megabytes / produce_s,
+            "produce, CPU": produce_cpu / megabytes * 1000,
+            "consume": megabytes / consume_s,
+            "consume, CPU": consume_cpu / megabytes * 1000,
+        }
+
+    figures = {
+        "produce": Figure("MB/s", 1.0, higher_is_better=True),
+        "produce, CPU": Figure("s/GB", cpu_bar),
+        "consume": Figure("MB/s", 1.0, higher_is_better=True),
+        "consume, CPU": Figure("s/GB", 0.6),
+    }
+    return Row(f"{size_name}, {producer}, {partitions} partition{'s' if partitions > 1 else ''}", figures, measure)
 
 
-def throughput_rows(scale: float) -> list[Row]:
-    """The rows; at scale 1 each moves 1 GB of 1 KB records, 300 MB of 100 B ones, or 100,000 requests."""
-    large, small, single = int(1e9 * scale), int(3e8 * scale), int(1e7 * scale)
-    return [
-        _produce_row("produce 1 KB, default producer", large, 1000, {}),
-        _produce_row("produce 1 KB, 128 KB batches", large, 1000, BATCH_128K),
-        _produce_row("produce 100 B, default producer", small, 100, {}),
-        _produce_row("produce 100 B, 128 KB batches", small, 100, BATCH_128K),
-        _consume_row("consume 1 KB, default batches", large, 1000, {}),
-        _consume_row("consume 1 KB, 128 KB batches", large, 1000, BATCH_128K),
-        _consume_row("consume 100 B, default batches", small, 100, {}),
-        _consume_row("consume 100 B, 128 KB batches", small, 100, BATCH_128K),
-        _produce_row("one record a request", single, 100, ONE_A_REQUEST, per_record=True),
-    ]
+def _produce_and_consume(job: Job) -> Figures:
+    records, topic = int(KILOBYTE_RECORDS * job.scale), f"t-{time.monotonic_ns()}"
+    job.client.do("create", job.server.bootstrap, topic, 12)
+    seconds, cpu = _timed(job, "both", topic, records, 1000)
+    job.client.do("delete", job.server.bootstrap, topic)
+    return {"through": records / 1000 / seconds, "CPU": cpu / records * 1e6}
+
+
+def _latency(job: Job) -> Figures:
+    topic = f"t-{time.monotonic_ns()}"
+    job.client.do("create", job.server.bootstrap, topic, 1)
+    before = cpu_seconds(job.server.pid)
+    found = job.client.do("latency", job.server.bootstrap, topic, LATENCY_RECORDS, LATENCY_RATE)
+    cpu = cpu_seconds(job.server.pid) - before
+    job.client.do("delete", job.server.bootstrap, topic)
+    return {"p50": found["p50_ms"], "p99": found["p99_ms"], "CPU": cpu / LATENCY_RECORDS * 1e6}
+
+
+def _single_row(connections: int) -> Row:
+    def measure(job: Job) -> Figures:
+        records, topic = int(SINGLE_RECORDS * job.scale), f"t-{time.monotonic_ns()}"
+        job.client.do("create", job.server.bootstrap, topic, 1)
+        settings = ("batch.size=1", "linger.ms=0")
+        seconds, cpu = _timed(job, "produce", topic, records, 100, connections, *settings)
+        job.client.do("delete", job.server.bootstrap, topic)
+        return {"rate": records / seconds, "CPU": cpu / records * 1e6}
+
+    figures = {"rate": Figure("records/s", 1.2, higher_is_better=True), "CPU": Figure("µs a record", 0.5)}
+    return Row(f"one record a request, {connections} connection{'s' if connections > 1 else ''}", figures, measure)
+
+
+def _topics(job: Job) -> Figures:
+    prefix, bootstrap = f"t-{time.monotonic_ns()}-", job.server.bootstrap
+    count = int(TOPICS * job.scale)
+    seconds, cpu = _timed(job, "topics", prefix, count)
+    metadata_s, metadata_cpu = _timed(job, "metadata", METADATA_TIMES)
+    job.client.do("delete", bootstrap, ",".join(f"{prefix}{i}" for i in range(count)))
+    return {
+        "create": seconds,
+        "create, CPU": cpu,
+        "metadata": metadata_s / METADATA_TIMES * 1000,
+        "metadata, CPU": metadata_cpu / METADATA_TIMES * 1000,
+    }
+
+
+def _start(job: Job) -> Figures:
+    """From spawning the process on formatted, empty storage to the first answer; then memory at rest."""
+    job.server.stop()
+    began = time.monotonic()
+    job.server.spawn()
+    wait_until_answering(job.server.bootstrap)
+    seconds = time.monotonic() - began
+    time.sleep(IDLE_S)
+    return {"start": seconds * 1000, "memory": resident_megabytes(job.server.pid)}
+
+
+RESTART_TOPIC: Final = "restart"
+
+
+def _restart_records(scale: float) -> int:
+    return int(RESTART_GIGABYTES * 1_000_000 * scale)
+
+
+def _fill(job: Job) -> None:
+    job.client.do("create", job.server.bootstrap, RESTART_TOPIC, RESTART_PARTITIONS)
+    records = _restart_records(job.scale)
+    settings = ("batch.size=131072", "linger.ms=20", "buffer.memory=134217728")
+    job.client.do("produce", job.server.bootstrap, RESTART_TOPIC, records, 1000, 1, *settings)
+
+
+def _restart(job: Job) -> Figures:
+    """kill -9, then from spawning the process until every partition tells its end."""
+    job.server.kill()
+    began = time.monotonic()
+    job.server.spawn()
+    wait_until_answering(job.server.bootstrap)
+    found = job.client.do("offsets", job.server.bootstrap, RESTART_TOPIC)
+    seconds = time.monotonic() - began
+    assert found["records"] == _restart_records(job.scale), found
+    return {"restart": seconds, "CPU": cpu_seconds(job.server.pid)}
+
+
+MEMORY_AFTER: Final = Row(
+    "memory after the runs",
+    {"memory": Figure("MB", 0.5)},
+    lambda job: {"memory": resident_megabytes(job.server.pid)},
+    warm_up_rounds=0,
+)
+"""Measured once, when all shared rows have run."""
+
+
+def rows() -> Iterator[Row]:
+    for size_name in SIZES:
+        for producer in PRODUCERS:
+            for partitions in PARTITIONS:
+                yield _throughput_row(size_name, producer, partitions)
+    yield Row(
+        "produce and consume at once, 1 KB, 12 partitions",
+        {"through": Figure("MB/s", 1.0, higher_is_better=True), "CPU": Figure("s/GB", 0.7)},
+        _produce_and_consume,
+    )
+    yield Row(
+        "end to end at 1,000/s, acks=all",
+        {"p50": Figure("ms", 1.0), "p99": Figure("ms", 1.0), "CPU": Figure("µs a record", 0.5)},
+        _latency,
+    )
+    yield _single_row(1)
+    yield _single_row(50)
+    yield Row(
+        "2,000 topics",
+        {
+            "create": Figure("s", 1.0),
+            "create, CPU": Figure("s", 0.7),
+            "metadata": Figure("ms for all", 1.0),
+            "metadata, CPU": Figure("ms for all", 1.0),
+        },
+        _topics,
+        shared=False,
+    )
+    yield Row(
+        "start, cold",
+        {"start": Figure("ms", 0.15, limit=500), "memory": Figure("MB idle", 0.15, limit=60)},
+        _start,
+        shared=False,
+    )
+    yield Row(
+        "restart after kill -9, 5 GB in 200 partitions",
+        {"restart": Figure("s", 0.5), "CPU": Figure("s", 0.7)},
+        _restart,
+        prepare=_fill,
+        shared=False,
+        warm_up_rounds=0,
+    )

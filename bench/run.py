@@ -1,145 +1,131 @@
-"""Side by side with Apache Kafka, in one run: rounds alternate, both servers are warm, medians and spread are reported.
+"""Side by side with Apache Kafka: rounds alternate, both servers are warm, medians and spread are reported.
 
-    python -m bench.run [--rounds N] [--scale F] [--rows TEXT] [--write]
+    python -m bench.run [--rows TEXT ...] [--rounds N] [--scale F] [--resume] [--write] [--list]
 
-`--write` puts the table into bench/RESULTS.md. The exit code is 0 also where a bar is missed: figures are for reading;
-the table marks each row that misses its bar.
+Each row is kept in bench/results.json as soon as it is measured, and bench/RESULTS.md is written anew (both with
+`--write` only); so a long run may be broken off, and gone on with by `--resume`, which leaves out the rows that were
+measured at this commit. The exit code is 0 also where a bar is missed: figures are for reading, and the table marks
+what misses.
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
-import statistics
+import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from bench.rows import Figures, Row, throughput_rows
-from bench.servers import Barnabas, Kafka, Server, resident_megabytes, wait_until_answering
+from bench.client import Client
+from bench.results import PAGE, Conditions, Results, median_and_spread
+from bench.rows import MEMORY_AFTER, Job, Row, rows
+from bench.servers import Barnabas, Kafka, Server
 
-RESULTS = Path(__file__).with_name("RESULTS.md")
-IDLE_S = 5.0
-
-
-def median_and_spread(values: Sequence[float]) -> str:
-    return f"{statistics.median(values):.4g} ({min(values):.4g}–{max(values):.4g})"
+WARM_UPS = 3
+WARM_UP_RECORDS = 300_000
 
 
 def say(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-def line(name: str, ours: Sequence[float], theirs: Sequence[float], bar: float, *, higher_is_better: bool) -> str:
-    """One table line: both medians with their spread, the ratio of the medians, the bar, and whether it holds."""
-    ratio = statistics.median(ours) / statistics.median(theirs)
-    holds = ratio >= bar if higher_is_better else ratio <= bar
-    sign = "≥" if higher_is_better else "≤"
-    verdict = "yes" if holds else "**no**"
-    columns = [name, median_and_spread(ours), median_and_spread(theirs), f"{ratio:.2f}", f"{sign} {bar}", verdict]
-    return "| " + " | ".join(columns) + " |"
+@contextmanager
+def running_servers(directory: Path) -> Iterator[list[Server]]:
+    servers: list[Server] = [Barnabas(directory / "barnabas"), Kafka(directory / "kafka")]
+    try:
+        for server in servers:
+            server.start()
+        yield servers
+    finally:
+        for server in servers:
+            server.kill()
+        shutil.rmtree(directory, ignore_errors=True)
 
 
-def measure(row: Row, servers: Sequence[Server], rounds: int) -> list[str]:
-    """Round 0 warms both servers up (and fills the topic of a consume row) and is not counted."""
-    figures: dict[str, list[Figures]] = {server.name: [] for server in servers}
-    for number in range(rounds + 1):
-        order = servers if number % 2 else list(reversed(servers))
-        for server in order:
-            result = row.run(server, number)
-            say(f"{row.name} round {number} {server.name}: {result.rate:.1f}, cpu {result.cpu_s:.2f} s")
-            if number:
-                figures[server.name].append(result)
-    unit, cpu_unit = ("records/s", "CPU µs a record") if row.per_record else ("MB/s", "CPU s/GB")
-
-    def cpu(each: Figures) -> float:
-        return each.cpu_per_record_us if row.per_record else each.cpu_per_gb
-
-    def rates(name: str) -> list[float]:
-        return [each.rate for each in figures[name]]
-
-    def costs(name: str) -> list[float]:
-        return [cpu(each) for each in figures[name]]
-
-    return [
-        line(f"{row.name}: {unit}", rates("barnabas"), rates("kafka"), row.bars["rate"], higher_is_better=True),
-        line(f"{row.name}: {cpu_unit}", costs("barnabas"), costs("kafka"), row.bars["cpu"], higher_is_better=False),
-    ]
+def warm_up(client: Client, servers: Sequence[Server]) -> None:
+    """A JVM's first minute is its compiler's; neither the client's nor Kafka's shall count."""
+    for number in range(WARM_UPS):
+        # Never one name twice: Kafka's clients may go on with what they know of the topic that was deleted.
+        topic = f"warm-up-{number}"
+        for server in servers:
+            client.do("create", server.bootstrap, topic, 12)
+            client.do("produce", server.bootstrap, topic, WARM_UP_RECORDS, 500, 4)
+            client.do("consume", server.bootstrap, topic, WARM_UP_RECORDS)
+            client.do("delete", server.bootstrap, topic)
 
 
-def measure_start(directory: Path, rounds: int) -> list[str]:
-    """From spawning the process to the first answer, on empty storage and again on what that left; then idle memory.
-
-    Kafka's storage is formatted before, not counted; ours is formatted by the first start itself.
-    """
-    rows = ("start to first answer, ms", "restart to first answer, ms", "resident memory idle, MB")
-    figures: dict[str, dict[str, list[float]]] = {row: {"barnabas": [], "kafka": []} for row in rows}
-    for number in range(rounds):
-        for make in (Barnabas, Kafka) if number % 2 else (Kafka, Barnabas):
-            server: Server = make(directory / f"start-{make.name}-{number}")
-            measured = [_answering_after_ms(server)]
-            server.stop()
-            measured.append(_answering_after_ms(server))
-            time.sleep(IDLE_S)
-            measured.append(resident_megabytes(server.pid))
-            server.stop()
-            for row, figure in zip(rows, measured, strict=True):
-                figures[row][server.name].append(figure)
-                say(f"{row}, round {number} {server.name}: {figure:.0f}")
-    return [line(row, of["barnabas"], of["kafka"], 0.15, higher_is_better=False) for row, of in figures.items()]
-
-
-def _answering_after_ms(server: Server) -> float:
-    began = time.monotonic()
-    server.spawn()
-    wait_until_answering(server.bootstrap)
-    return (time.monotonic() - began) * 1000
+def measure(
+    row: Row, client: Client, servers: Sequence[Server], rounds: int, scale: float
+) -> dict[str, dict[str, list[float]]]:
+    """Server to figure to values; the first rounds warm both servers up and are not counted."""
+    measured: dict[str, dict[str, list[float]]] = {
+        server.name: {name: [] for name in row.figures} for server in servers
+    }
+    if row.prepare is not None:
+        for server in servers:
+            row.prepare(Job(client, server, 0, scale))
+    for number in range(rounds + row.warm_up_rounds):
+        for server in servers if number % 2 else reversed(servers):
+            figures = row.measure(Job(client, server, number, scale))
+            shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+            say(f"{row.name} [{number}] {server.name}: {shown}")
+            if number >= row.warm_up_rounds:
+                for name, value in figures.items():
+                    measured[server.name][name].append(value)
+    for name in row.figures:
+        ours, theirs = measured["barnabas"][name], measured["kafka"][name]
+        say(f"{row.name}: {name}: {median_and_spread(ours)} beside {median_and_spread(theirs)}")
+    return measured
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rows", nargs="*", default=[], help="only rows whose name contains one of these texts")
+    parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--scale", type=float, default=1.0, help="fraction of the full amount of data a round")
-    parser.add_argument(
-        "--rows", default="", help="only the rows whose name contains this text ('start' for start and memory)"
-    )
-    parser.add_argument("--write", action="store_true", help="write bench/RESULTS.md")
+    parser.add_argument("--resume", action="store_true", help="leave out rows that were measured at this commit")
+    parser.add_argument("--write", action="store_true", help="keep what is measured")
+    parser.add_argument("--list", action="store_true", help="print the names of the rows, and measure nothing")
+    parser.add_argument("--directory", type=Path, help="where the servers' data go, by default in a temporary one")
     options = parser.parse_args()
-    lines = ["| what | Barnabas | Apache Kafka 4.3.1 | ratio | bar | holds |", "|---|---:|---:|---:|---:|---|"]
-    with tempfile.TemporaryDirectory(prefix="barnabas-bench-") as name:
+    results = Results()
+    chosen = [row for row in rows() if not options.rows or any(text in row.name for text in options.rows)]
+    if options.list:
+        sys.stdout.writelines(f"{row.name}\n" for row in chosen)
+        return 0
+    if options.resume:
+        chosen = [row for row in chosen if not results.has(row, options.rounds)]
+
+    def run(row: Row, servers: Sequence[Server], rounds: int) -> None:
+        conditions = Conditions.now(rounds, options.scale)
+        measured = measure(row, client, servers, rounds, options.scale)
+        if options.write:
+            results.put(row, conditions, measured)
+            PAGE.write_text(results.page([*rows(), MEMORY_AFTER]))
+
+    with tempfile.TemporaryDirectory(prefix="barnabas-bench-", dir=options.directory) as name:
         directory = Path(name)
-        if options.rows in "start":
-            lines += measure_start(directory, options.rounds)
-        rows = [row for row in throughput_rows(options.scale) if options.rows in row.name]
-        if rows:
-            servers: list[Server] = [Barnabas(directory / "barnabas"), Kafka(directory / "kafka")]
-            try:
-                for server in servers:
-                    server.start()
-                for row in rows:
-                    lines += measure(row, servers, options.rounds)
-            finally:
-                for server in servers:
-                    server.kill()
-    table = "\n".join(lines)
-    sys.stdout.write(table + "\n")
+        client = Client(directory)
+        try:
+            shared = [row for row in chosen if row.shared]
+            if shared:
+                with running_servers(directory / "shared") as servers:
+                    warm_up(client, servers)
+                    for row in shared:
+                        run(row, servers, options.rounds)
+                    if not options.rows:
+                        run(MEMORY_AFTER, servers, 1)
+            for number, row in enumerate(row for row in chosen if not row.shared):
+                with running_servers(directory / f"own-{number}") as servers:
+                    run(row, servers, options.rounds)
+        finally:
+            client.close()
     if options.write:
-        RESULTS.write_text(
-            HEADER.format(rounds=options.rounds, scale=options.scale, python=platform.python_version()) + table + "\n"
-        )
+        sys.stdout.write(PAGE.read_text())
     return 0
 
-
-HEADER = """# Measured beside Apache Kafka
-
-Written by `make bench`: both servers on the same two cores in one run, warmed, {rounds} alternating rounds a row
-(scale {scale}), Python {python}, Kafka's own performance tools as clients (acks=all), server CPU from the process
-trees' own account.
-Medians, with the lowest and highest round in parentheses; the ratio is ours over Kafka's.
-
-"""
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -90,13 +90,15 @@ class Kafka:
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of the process and its living children, as the kernel accounts it."""
+    """User and system time of the process and its living children, as the kernel accounts it: to the nanosecond, where
+    /proc has ticks of 10 ms."""
     process = psutil.Process(pid)
-    total = 0.0
-    for each in [process, *process.children(recursive=True)]:
-        times = each.cpu_times()
-        total += times.user + times.system
-    return total
+    return sum(_cpu_clock_s(each.pid) for each in [process, *process.children(recursive=True)])
+
+
+def _cpu_clock_s(pid: int) -> float:
+    # What clock_getcpuclockid(3) makes of a pid: the clock of a whole process, with the threads that have ended.
+    return time.clock_gettime(~pid << 3 | 2)
 
 
 def resident_megabytes(pid: int) -> float:
