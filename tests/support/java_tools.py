@@ -35,6 +35,15 @@ _CLASSES = {
         "dump-log": "org.apache.kafka.tools.DumpLogSegments",
         "metadata-quorum": "org.apache.kafka.tools.MetadataQuorumCommand",
         "api-versions": "org.apache.kafka.tools.BrokerApiVersionsCommand",
+        "acls": "org.apache.kafka.tools.AclCommand",
+        "client-metrics": "org.apache.kafka.tools.ClientMetricsCommand",
+        "cluster": "org.apache.kafka.tools.ClusterTool",
+        "delete-records": "org.apache.kafka.tools.DeleteRecordsCommand",
+        "features": "org.apache.kafka.tools.FeatureCommand",
+        "leader-election": "org.apache.kafka.tools.LeaderElectionCommand",
+        "log-dirs": "org.apache.kafka.tools.LogDirsCommand",
+        "reassign": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
+        "transactions": "org.apache.kafka.tools.TransactionsCommand",
     },
 }
 
