@@ -173,6 +173,97 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
 )
 
+
+@dataclass(frozen=True)
+class Unserved:
+    """APIs that Apache Kafka advertises on its broker or controller listeners (or both), and this node does not."""
+
+    apis: tuple[str, ...]
+    listeners: tuple[str, ...]
+    reason: str
+
+
+UNSERVED: tuple[Unserved, ...] = (
+    Unserved(
+        (
+            "AddPartitionsToTxn",
+            "AddOffsetsToTxn",
+            "EndTxn",
+            "WriteTxnMarkers",
+            "TxnOffsetCommit",
+            "DescribeTransactions",
+            "ListTransactions",
+        ),
+        ("broker",),
+        "Transactions are not served yet.",
+    ),
+    Unserved(
+        ("ConsumerGroupHeartbeat", "ConsumerGroupDescribe", "StreamsGroupHeartbeat", "StreamsGroupDescribe"),
+        ("broker",),
+        "The newer protocols of consumer and streams groups are not served yet.",
+    ),
+    Unserved(
+        (
+            "ShareGroupHeartbeat",
+            "ShareGroupDescribe",
+            "ShareFetch",
+            "ShareAcknowledge",
+            "InitializeShareGroupState",
+            "ReadShareGroupState",
+            "WriteShareGroupState",
+            "DeleteShareGroupState",
+            "ReadShareGroupStateSummary",
+            "DescribeShareGroupOffsets",
+            "AlterShareGroupOffsets",
+            "DeleteShareGroupOffsets",
+        ),
+        ("broker",),
+        "Share groups are not served yet.",
+    ),
+    Unserved(("AlterReplicaLogDirs",), ("broker",), "Replicas cannot be moved between log directories yet."),
+    Unserved(("DescribeClientQuotas",), ("broker",), "Quotas have no effect yet."),
+    Unserved(("AlterClientQuotas",), ("broker", "controller"), "Quotas have no effect yet."),
+    Unserved(
+        ("DescribeUserScramCredentials", "AlterUserScramCredentials"),
+        ("broker", "controller"),
+        "There is no SASL yet, so users would be of no use.",
+    ),
+    Unserved(
+        ("AddRaftVoter", "RemoveRaftVoter"),
+        ("broker", "controller"),
+        "A quorum of several nodes is not served yet.",
+    ),
+    Unserved(
+        (
+            "Fetch",
+            "Vote",
+            "BeginQuorumEpoch",
+            "EndQuorumEpoch",
+            "FetchSnapshot",
+            "UpdateRaftVoter",
+            "AlterPartition",
+            "Envelope",
+            "BrokerRegistration",
+            "BrokerHeartbeat",
+            "AllocateProducerIds",
+            "ControllerRegistration",
+            "AssignReplicasToDirs",
+        ),
+        ("controller",),
+        "What nodes of a cluster ask each other: more than one node is not served yet.",
+    ),
+    Unserved(
+        ("DescribeConfigs", "AlterConfigs", "IncrementalAlterConfigs"),
+        ("controller",),
+        "Configurations are described and changed at brokers; each node is one.",
+    ),
+    Unserved(
+        ("DescribeDelegationToken",),
+        ("controller",),
+        "Apache Kafka's controllers advertise it and then answer UNKNOWN_SERVER_ERROR.",
+    ),
+)
+
 seen: set[Difference] = set()
 
 
@@ -197,9 +288,22 @@ field. What it lets pass, besides ids, ports, times and the words of messages:
 """
 
 
+HEAD_OF_UNSERVED = """
+## APIs that are not advertised
+
+What Apache Kafka 4.3.1 advertises and Barnabas does not. Clients see that it is not there before they ask.
+
+| APIs | on listeners of the | why |
+|---|---|---|
+"""
+
+
 def document() -> str:
     rows = [f"| {each.api} | {each.what} | {each.reason} |\n" for each in DIFFERENCES]
-    return HEAD + "".join(rows)
+    unserved = [
+        f"| {', '.join(each.apis)} | {' and the '.join(each.listeners)} | {each.reason} |\n" for each in UNSERVED
+    ]
+    return HEAD + "".join(rows) + HEAD_OF_UNSERVED + "".join(unserved)
 
 
 if __name__ == "__main__":

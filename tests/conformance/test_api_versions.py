@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
+from protocol.apis import APIS
 from tests.conformance.brokers import Pair
 from tests.conformance.cases import ALL, ENDS, SERVED, Case, Cases
 from tests.conformance.client import CLOSED, KEYS, Client, Closed
+from tests.conformance.differences import UNSERVED
 
 cases = Cases()
 
@@ -114,6 +118,22 @@ def of_shares_too_early(b: Client, v: int) -> None:
 def of_several(b: Client, v: int) -> None:
     b.ask("FindCoordinator", v, coordinator_keys=["b", "a", "b", "c"], key_type=0)
     b.ask("FindCoordinator", v, coordinator_keys=[], key_type=0)
+
+
+def advertised(port: int) -> dict[str, tuple[int, int]]:
+    client = Client(port, "advertised")
+    answer = client.quietly("ApiVersions", client_software_name="conformance", client_software_version="1.0")
+    client.close()
+    return {APIS[each["api_key"]].name: (each["min_version"], each["max_version"]) for each in answer["api_keys"]}
+
+
+@pytest.mark.parametrize("kind", ["broker", "controller"])
+def test_what_is_advertised(pair: Pair, kind: str) -> None:
+    theirs, ours = advertised(getattr(pair.kafka, kind)), advertised(getattr(pair.ours, kind))
+    assert ours.items() <= theirs.items()
+    assert theirs.keys() - ours.keys() == {api for each in UNSERVED if kind in each.listeners for api in each.apis}, (
+        "UNSERVED in differences.py"
+    )
 
 
 @cases.parametrize()

@@ -187,6 +187,14 @@ def a_cursor_over_all_topics(b: Client, v: int) -> None:
 
 
 @cases("DescribeTopicPartitions")
+def all_topics_page_by_page(b: Client, v: int) -> None:
+    first, _ = b.create("a", partitions=3)
+    b.create("b", partitions=2)
+    for place, limit in (((first, 0), 1), ((first, 1), 1), ((first, 1), 2), ((first, 0), 4), ((first, 2), 3)):
+        described(b, cursor=place, limit=limit)
+
+
+@cases("DescribeTopicPartitions")
 def the_same_twice(b: Client, v: int) -> None:
     name, _ = b.create(partitions=2)
     described(b, name, name, limit=3)
