@@ -184,9 +184,17 @@ class BrokerLifecycle:
                 if self._epoch == NO_EPOCH and (is_hopeless or self._clock.monotonic() >= give_up_s):
                     self._fail(RegistrationFailed(f"Broker {self._identity.broker_id} could not register: {error}"))
                     return
+                if error.code == ErrorCode.STALE_BROKER_EPOCH:
+                    self._on_registration_lost()
             except Exception:
                 logger.exception("Talking to the controller failed.")
             await self._sleep(delay_s)
+
+    def _on_registration_lost(self) -> None:
+        """Unregistered, or replaced by another process: whoever wants to stop has nothing left to hand over."""
+        if self._state is BrokerState.PENDING_CONTROLLED_SHUTDOWN:
+            self._may_stop.set_result(None)
+            self._state = BrokerState.SHUTTING_DOWN
 
     def _fail(self, error: RegistrationFailed) -> None:
         for future in (self._caught_up, self._unfenced):

@@ -204,3 +204,12 @@ async def test_errors_of_heartbeats_do_not_end_them() -> None:
     await until(lambda: len(bench.controller.heartbeats) > told + 2)
     assert bench.lifecycle.state is BrokerState.RUNNING
     await bench.lifecycle.close()
+
+
+async def test_a_broker_that_was_unregistered_stops_at_once() -> None:
+    bench = Bench()
+    await bench.up()
+    bench.controller.answer = lambda request: ErrorCode.STALE_BROKER_EPOCH
+    async with asyncio.timeout(5):
+        await bench.lifecycle.controlled_shutdown(600.0)
+    assert bench.lifecycle.state is BrokerState.SHUTTING_DOWN
