@@ -67,6 +67,10 @@ def filled(cls: type[Message], version: int) -> Any:
     return cls(**values)
 
 
+WITHOUT_A_PLACE_FOR_AN_ERROR = {("describe_log_dirs", 1), ("describe_log_dirs", 2)}
+"""Answers that have errors of log directories only: empty, as Apache Kafka's are."""
+
+
 @pytest.mark.parametrize(("api", "version"), VERSIONS, ids=[f"{api.name}-{version}" for api, version in VERSIONS])
 def test_every_version_of_every_api_has_an_error_response(api: Api, version: int) -> None:
     request = filled(request_class(api.key), version)
@@ -75,8 +79,11 @@ def test_every_version_of_every_api_has_an_error_response(api: Api, version: int
     response = error_response(api.key, version, request, ErrorCode.UNKNOWN_SERVER_ERROR, "a reason")
     assert response is not None
     data = encode(response, version)
-    assert decode(response_class(api.key), version, data, exact=True) is not None
-    assert b"\xff\xff" in data
+    answer = decode(response_class(api.key), version, data, exact=True)
+    if (api.name, version) in WITHOUT_A_PLACE_FOR_AN_ERROR:
+        assert answer == response_class(api.key)()
+    else:
+        assert b"\xff\xff" in data
 
 
 def test_acks_0_has_no_error_response() -> None:
