@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AlterConfigOpType,
     ConfigEntry,
@@ -16,27 +16,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
-from tests.support.librdkafka import DEADLINE_S, Settings, admin, create_topic, group_consumer, produced, producer
+from tests.support.librdkafka import DEADLINE_S, Settings, admin, create_topic, group_consumer, produce, produced
 from tests.support.node import BarnabasNode
-
-
-def produce(
-    node: BarnabasNode, topic: str, values: list[bytes], settings: Settings | None = None
-) -> dict[bytes, tuple[int, int]]:
-    """Where each value landed: (partition, offset)."""
-    landed: dict[bytes, tuple[int, int]] = {}
-    client = producer(node.bootstrap, {"linger.ms": 5, **(settings or {})})
-
-    def delivered(error: object, message: Message) -> None:
-        assert error is None, error
-        read = produced(message)
-        landed[read.value] = (read.partition, read.offset)
-
-    for number, value in enumerate(values):
-        client.produce(topic, value, key=str(number).encode(), on_delivery=delivered)
-        client.poll(0)
-    assert client.flush(DEADLINE_S) == 0
-    return landed
 
 
 def consume(consumer: Consumer, count: int) -> list[bytes]:
@@ -55,7 +36,7 @@ def test_idempotent_produce_and_group_consume(node: BarnabasNode, unique: Callab
     topic = unique("t")
     create_topic(node.bootstrap, topic, 4)
     values = [f"value {i}".encode() for i in range(3000)]
-    landed = produce(node, topic, values, {"enable.idempotence": True, "compression.type": codec})
+    landed = produce(node.bootstrap, topic, values, {"enable.idempotence": True, "compression.type": codec})
     assert sorted(landed) == sorted(values)
     consumer = group_consumer(node.bootstrap, unique("g"))
     consumer.subscribe([topic])
@@ -87,7 +68,7 @@ def test_two_members_share_the_partitions_and_the_second_takes_over(
             assert time.monotonic() < deadline
             second.poll(0.1)
         values = [f"{i}".encode() for i in range(400)]
-        produce(node, topic, values)
+        produce(node.bootstrap, topic, values)
         assert sorted(consume(second, 400)) == sorted(values)
     finally:
         second.close()
@@ -125,7 +106,7 @@ def test_admin_topics_partitions_and_configs(node: BarnabasNode, unique: Callabl
     resource.add_incremental_config(change)
     client.incremental_alter_configs([resource])[resource].result(DEADLINE_S)
     with pytest.raises(AssertionError, match="MSG_SIZE_TOO_LARGE"):
-        produce(node, topic, [b"x" * 5000])
+        produce(node.bootstrap, topic, [b"x" * 5000])
     client.create_partitions([NewPartitions(topic, 5)])[topic].result(DEADLINE_S)
     assert len(client.list_topics(topic, timeout=DEADLINE_S).topics[topic].partitions) == 5
     with pytest.raises(KafkaException, match="TOPIC_ALREADY_EXISTS"):
@@ -138,7 +119,7 @@ def test_list_offsets(node: BarnabasNode, unique: Callable[[str], str]) -> None:
     topic = unique("t")
     create_topic(node.bootstrap, topic)
     before = int(time.time() * 1000)
-    produce(node, topic, [b"a", b"b", b"c"])
+    produce(node.bootstrap, topic, [b"a", b"b", b"c"])
     client, partition = admin(node.bootstrap), TopicPartition(topic, 0)
     for spec, offset in [
         (OffsetSpec.earliest(), 0),
@@ -155,7 +136,7 @@ def test_list_offsets(node: BarnabasNode, unique: Callable[[str], str]) -> None:
 def test_groups_are_listed_described_and_deleted(node: BarnabasNode, unique: Callable[[str], str]) -> None:
     topic, group = unique("t"), unique("g")
     create_topic(node.bootstrap, topic)
-    produce(node, topic, [b"a"])
+    produce(node.bootstrap, topic, [b"a"])
     client = admin(node.bootstrap)
     consumer = group_consumer(node.bootstrap, group)
     consumer.subscribe([topic])
@@ -175,7 +156,7 @@ def test_groups_are_listed_described_and_deleted(node: BarnabasNode, unique: Cal
 
 def test_seek_and_reread(node: BarnabasNode, unique: Callable[[str], str]) -> None:
     topic = unique("t")
-    produce(node, topic, [b"a", b"b", b"c"])
+    produce(node.bootstrap, topic, [b"a", b"b", b"c"])
     consumer = group_consumer(node.bootstrap, unique("g"))
     try:
         consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])

@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from tests.support.apache_kafka import ApacheKafka
-from tests.support.librdkafka import DEADLINE_S, Read, create_topic, read_all
+from tests.support.librdkafka import DEADLINE_S, Read, create_topic, produce, read_all
 from tests.support.node import BarnabasNode, NodeFailed, running_node
 
 # The levels that this node serves so far; Kafka finalises more unless told.
@@ -20,13 +20,9 @@ SERVED_LEVELS = [
 ]
 
 
-def produce(bootstrap: str, topic: str, values: list[bytes], **settings: object) -> None:
-    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0, **settings})
-    for number, value in enumerate(values):
-        producer.produce(topic, value, key=str(number % 50).encode(), partition=0)
-        if number % 20 == 0:
-            producer.flush(DEADLINE_S)
-    assert producer.flush(DEADLINE_S) == 0
+def fill(bootstrap: str, topic: str, values: list[bytes], **settings: object) -> None:
+    """Many batches, keys again and again, all in partition 0."""
+    produce(bootstrap, topic, values, {"linger.ms": 0, **settings}, partition=0, keys=50, values_at_once=20)
 
 
 def produce_transactions(bootstrap: str, topic: str, count: int) -> None:
@@ -64,7 +60,7 @@ def test_apache_kafka_serves_a_directory_that_we_wrote(tmp_path: Path, clean: bo
         for codec in ("none", "gzip", "snappy", "lz4", "zstd"):
             create_topic(node.bootstrap, codec, config={"segment.bytes": "1048576"})
             values = [f"{codec} {i} {'x' * 1000}".encode() for i in range(1500)]
-            produce(node.bootstrap, codec, values, **{"compression.type": codec, "enable.idempotence": True})
+            fill(node.bootstrap, codec, values, **{"compression.type": codec, "enable.idempotence": True})
         commit(node.bootstrap, "kept", "none", 17)
         ours = {codec: read_all(node.bootstrap, codec) for codec in ("none", "gzip", "snappy", "lz4", "zstd")}
         _ = node.stop() if clean else node.kill()
@@ -75,7 +71,7 @@ def test_apache_kafka_serves_a_directory_that_we_wrote(tmp_path: Path, clean: bo
                 assert len(records) == 1500
                 assert read_all(kafka.bootstrap, codec) == records
             assert committed(kafka.bootstrap, "kept", "none") == 17
-            produce(kafka.bootstrap, "none", [b"from kafka"])
+            fill(kafka.bootstrap, "none", [b"from kafka"])
             kafka.stop()
         finally:
             kafka.kill()
@@ -95,18 +91,18 @@ def kafka_with_history(directory: Path) -> tuple[ApacheKafka, dict[str, list[Rea
     try:
         kafka.start()
         create_topic(kafka.bootstrap, "plain", config={"segment.bytes": "1048576"})
-        produce(kafka.bootstrap, "plain", [f"{i} {'y' * 900}".encode() for i in range(3000)], acks="all")
+        fill(kafka.bootstrap, "plain", [f"{i} {'y' * 900}".encode() for i in range(3000)], acks="all")
         create_topic(kafka.bootstrap, "transactions")
         produce_transactions(kafka.bootstrap, "transactions", 12)
         compaction = {"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.01", "segment.ms": "500"}
         create_topic(kafka.bootstrap, "compacted", config=compaction)
         for _ in range(4):
-            produce(kafka.bootstrap, "compacted", [f"{i}".encode() for i in range(300)], **{"enable.idempotence": True})
+            fill(kafka.bootstrap, "compacted", [f"{i}".encode() for i in range(300)], **{"enable.idempotence": True})
             time.sleep(0.6)
         deadline = time.monotonic() + DEADLINE_S
         while len(read_all(kafka.bootstrap, "compacted")) > 700:
             assert time.monotonic() < deadline, "the cleaner did not run"
-            produce(kafka.bootstrap, "compacted", [b"again"])
+            fill(kafka.bootstrap, "compacted", [b"again"])
             time.sleep(0.6)
         commit(kafka.bootstrap, "kept", "plain", 42)
         kafka.stop()
@@ -131,7 +127,7 @@ def test_we_serve_a_directory_that_apache_kafka_wrote(tmp_path: Path) -> None:
             assert read_all(node.bootstrap, topic) == contents[topic]
         assert read_all(node.bootstrap, "transactions", isolation="read_committed") == contents["committed"]
         assert committed(node.bootstrap, "kept", "plain") == 42
-        produce(node.bootstrap, "plain", [b"from us"], **{"enable.idempotence": True})
+        fill(node.bootstrap, "plain", [b"from us"], **{"enable.idempotence": True})
         assert node.stop() == 0
         kafka.start()
         assert read_all(kafka.bootstrap, "plain")[:-1] == contents["plain"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 DEADLINE_S = 60
+PARTITION_BY_KEY = -1
 Settings = Mapping[str, object]
 
 
@@ -46,6 +47,36 @@ def produced(message: Message) -> Read:
     assert key is None or isinstance(key, bytes)
     assert isinstance(value, bytes)
     return Read(partition, offset, key, value)
+
+
+def produce(
+    bootstrap: str,
+    topic: str,
+    values: Sequence[bytes],
+    settings: Settings | None = None,
+    *,
+    partition: int = PARTITION_BY_KEY,
+    keys: int | None = None,
+    values_at_once: int | None = None,
+) -> dict[bytes, Read]:
+    """Where each value landed. Keys are numbers, each value's own unless there are to be only so many; `values_at_once`
+    makes many small batches. AssertionError where a value is refused."""
+    landed: dict[bytes, Read] = {}
+    client = producer(bootstrap, {"linger.ms": 5, **(settings or {})})
+
+    def delivered(error: object, message: Message) -> None:
+        assert error is None, error
+        read = produced(message)
+        landed[read.value] = read
+
+    for number, value in enumerate(values):
+        key = number if keys is None else number % keys
+        client.produce(topic, value, key=str(key).encode(), partition=partition, on_delivery=delivered)
+        if values_at_once is not None and number % values_at_once == 0:
+            client.flush(DEADLINE_S)
+        client.poll(0)
+    assert client.flush(DEADLINE_S) == 0
+    return landed
 
 
 def read_all(bootstrap: str, topic: str, partitions: int = 1, isolation: str = "read_uncommitted") -> list[Read]:
