@@ -40,6 +40,13 @@ class DirectoryAssignments:
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._report())
 
+    async def finish(self) -> None:
+        """Report at once what is still being gathered: a stop must not make a choice forgotten, for the next start may
+        come without the directory."""
+        self.close()
+        while self._pending and await self._send(self._next_batch()):
+            pass
+
     def close(self) -> None:
         if self._task is not None:
             self._task.cancel()
@@ -49,10 +56,12 @@ class DirectoryAssignments:
             delay_s = GATHER_S
             while self._pending:
                 await asyncio.sleep(delay_s)
-                batch = dict(list(self._pending.items())[:ASSIGNMENTS_MAX])
-                delay_s = GATHER_S if await self._send(batch) else RETRY_S
+                delay_s = GATHER_S if await self._send(self._next_batch()) else RETRY_S
         finally:
             self._task = None
+
+    def _next_batch(self) -> dict[tuple[Uuid, int], Uuid]:
+        return dict(list(self._pending.items())[:ASSIGNMENTS_MAX])
 
     async def _send(self, batch: dict[tuple[Uuid, int], Uuid]) -> bool:
         try:

@@ -346,7 +346,10 @@ class Node:
         await self._down.aclose()
 
     async def _hand_over(self) -> None:
-        if self._fault is None and self._config.controlled_shutdown_enable:
+        if self._fault is not None:
+            return
+        await self._assignments.finish()
+        if self._config.controlled_shutdown_enable:
             await self.lifecycle.controlled_shutdown(self._config.controller_socket_timeout_ms / 1000)
 
     async def _stop_serving(self) -> None:

@@ -5,6 +5,10 @@ those that exist take their new role at once, and logs that are missing are crea
 publishers after this one wait for that. A log whose topic id is not that of the metadata is another topic's: it is
 set aside as stray. So are, with the first image, all logs of partitions that this broker has no part in.
 
+A log is never begun anew where the only copy may exist: not while a directory that may hold it is offline, and, other
+than Kafka, not if the only replica in sync lay in a directory that is gone. Kafka makes that log empty elsewhere, and
+serves it from the second start on.
+
 Counterpart: ReplicaManager.applyDelta, BrokerMetadataPublisher, TopicConfigHandler, LogManager's stray detection.
 """
 
@@ -21,7 +25,7 @@ from broker.metadata.delta import ConfigsDelta, MetadataDelta
 from broker.metadata.image import EMPTY_IMAGE, MetadataImage, ResourceType
 from broker.metadata.partitions import PartitionRegistration
 from broker.metadata.publishers import LoaderManifest
-from broker.metadata.registrations import is_reserved_directory
+from broker.metadata.registrations import MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY
 from broker.metadata.topics_delta import LocalReplicaChanges
 from broker.replication.partition import Partition
 from broker.replication.replica import Replica
@@ -29,7 +33,7 @@ from broker.replication.replica_manager import ReplicaManager
 from broker.replication.topic_settings import TopicSettings, topic_settings
 from config.dynamic import ConfigLayers
 from protocol.errors import ApiError, ErrorCode, StorageError
-from protocol.ids import TopicPartition, Uuid
+from protocol.ids import TopicPartition, Uuid, uuid_to_string
 from storage.directory import CheckpointJob, LoadJob
 from storage.log import Log
 from storage.log_config import LogConfig
@@ -228,11 +232,20 @@ class ReplicaPublisher:
         name = wanted.topic_partition
         assigned = wanted.registration.directory(self._node_id)
         directory = None if assigned is None else self._directories.by_id(assigned)
-        is_elsewhere = directory is None and assigned is not None and not is_reserved_directory(assigned)
-        if is_elsewhere and self._directories.offline:
-            log.warning("%s is not created: its log may lie in a directory that is offline", name)
-            self._manager.set_offline(name, wanted.topic_id)
-            return None
+        if directory is None and assigned not in (None, UNASSIGNED_DIRECTORY):
+            if self._directories.offline:
+                log.warning("%s is not created: its log may lie in a directory that is offline", name)
+                self._manager.set_offline(name, wanted.topic_id)
+                return None
+            if assigned != MIGRATING_DIRECTORY and wanted.registration.isr == (self._node_id,):
+                log.error(
+                    "%s is offline: its only replica in sync lay in a log directory that this node no longer has "
+                    "(directory.id %s). Add that directory to log.dirs again, or delete the topic",
+                    name,
+                    uuid_to_string(assigned),
+                )
+                self._manager.set_offline(name, wanted.topic_id)
+                return None
         try:
             return self._directories.begin_create(
                 name, wanted.topic_id, self._settings_of(name.topic).log_config, now_ms, directory=directory

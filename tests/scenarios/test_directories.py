@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from protocol.errors import ErrorCode
+from tests.support import wire
 from tests.support.apache_kafka import free_ports
+from tests.support.librdkafka import DEADLINE_S, admin, create_topic, produce, read_all
 from tests.support.node import BarnabasNode, NodeFailed, running_node
+from tests.support.two_directories import topic_in
 
 
 def _node(directory: Path, *log_dirs: str) -> BarnabasNode:
@@ -76,3 +80,33 @@ def test_a_directory_that_the_quorum_does_not_know_is_refused(tmp_path: Path) ->
     assert node.stop() == 0
     _without_id(tmp_path / "a" / "meta.properties")
     assert "another directory.id" in _reason(_node(tmp_path, "a"))
+
+
+def _leader(node: BarnabasNode, topic: str) -> int:
+    return admin(node.bootstrap).list_topics(topic, timeout=DEADLINE_S).topics[topic].partitions[0].leader
+
+
+def test_what_lay_in_a_directory_that_is_gone_is_offline_and_not_begun_anew(tmp_path: Path) -> None:
+    node = _node(tmp_path, "a", "b").start()
+    try:
+        topic = topic_in(node, tmp_path / "b")
+        produce(node.bootstrap, topic, [b"kept"])
+        assert node.stop() == 0
+        node.properties["log.dirs"] = str(tmp_path / "a")
+        for _ in range(2):
+            node.start()
+            assert _leader(node, topic) == -1
+            assert wire.produce(node.bootstrap, topic, b"elsewhere") == ErrorCode.KAFKA_STORAGE_ERROR
+            assert not (tmp_path / "a" / f"{topic}-0").exists()
+            assert node.stop() == 0
+        assert f"{topic}-0 is offline" in node.log_text()
+        node.start()
+        create_topic(node.bootstrap, "another")
+        produce(node.bootstrap, "another", [b"served"])
+        assert node.stop() == 0
+        node.properties["log.dirs"] = f"{tmp_path / 'a'},{tmp_path / 'b'}"
+        node.start()
+        assert [each.value for each in read_all(node.bootstrap, topic)] == [b"kept"]
+        assert node.stop() == 0
+    finally:
+        node.kill()

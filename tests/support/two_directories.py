@@ -26,13 +26,17 @@ class TwoDirectories:
         self.node.start(self.faults.environment)
 
     def topic_in(self, directory: Path, config: Mapping[str, str] | None = None) -> str:
-        """A new topic whose one partition lies in `directory`."""
-        for number in range(40):
-            name = f"{directory.name}-{number}-{time.monotonic_ns()}"
-            create_topic(self.node.bootstrap, name, 1, config)
-            if (directory / f"{name}-0").is_dir():
-                return name
-        raise AssertionError(f"no partition was placed in {directory}")
+        return topic_in(self.node, directory, config)
+
+
+def topic_in(node: BarnabasNode, directory: Path, config: Mapping[str, str] | None = None) -> str:
+    """A new topic whose one partition lies in `directory`."""
+    for number in range(40):
+        name = f"{directory.name}-{number}-{time.monotonic_ns()}"
+        create_topic(node.bootstrap, name, 1, config)
+        if (directory / f"{name}-0").is_dir():
+            return name
+    raise AssertionError(f"no partition was placed in {directory}")
 
 
 def produce_latencies(bootstrap: str, topic: str, count: int) -> list[float]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.metadata.registrations import LOST_DIRECTORY, MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY
 from broker.replication.maintenance import Maintenance
 from protocol.errors import ErrorCode, StorageError
 from protocol.ids import TopicPartition, Uuid
@@ -145,6 +146,46 @@ async def test_replicas_go_to_the_directory_that_the_metadata_names(tmp_path: Pa
         free = node.metadata.image.topics.by_name["free"].id
         assert {(topic_id, index) for topic_id, index, _ in node.assigned} == {(free, 0), (free, 1)}
         assert {directory_id for _, _, directory_id in node.assigned} == {ids[0]}
+
+
+@pytest.mark.parametrize(
+    ("directory", "isr", "is_created"),
+    [
+        (Uuid(b"g" * 16), [1], False),
+        (LOST_DIRECTORY, [1], False),
+        (Uuid(b"g" * 16), [1, 2], True),
+        (Uuid(b"g" * 16), [2], True),
+        (MIGRATING_DIRECTORY, [1], True),
+        (UNASSIGNED_DIRECTORY, [1], True),
+    ],
+)
+async def test_only_a_log_that_others_hold_is_begun_anew_when_its_directory_is_gone(
+    tmp_path: Path, directory: Uuid, isr: list[int], is_created: bool
+) -> None:
+    topic_id = Uuid(b"t" * 16)
+    known: list[Message] = [
+        TopicRecord(name="t", topic_id=topic_id),
+        PartitionRecord(
+            topic_id=topic_id, partition_id=0, replicas=[1, 2], isr=isr, leader=-1, directories=[directory, directory]
+        ),
+    ]
+    async with mini_node(tmp_path, known=known) as node, connected(node) as client:
+        assert names(tmp_path / "data-0") == ({"t-0"} if is_created else set())
+        refusal = ErrorCode.NOT_LEADER_OR_FOLLOWER if is_created else ErrorCode.KAFKA_STORAGE_ERROR
+        assert (await produce(client, "t", batch(b"x"))).error_code == refusal
+        await node.delete_topic("t")
+        await node.create_topic("t")
+        assert (await produce(client, "t", batch(b"x"))).error_code == ErrorCode.NONE
+
+
+@pytest.mark.parametrize("directory", [LOST_DIRECTORY, MIGRATING_DIRECTORY])
+async def test_nothing_is_created_that_an_offline_directory_may_hold(tmp_path: Path, directory: Uuid) -> None:
+    async with mini_node(tmp_path, log_dirs=2) as node:
+        node.replicas.storage_failed(StorageError(str(tmp_path / "data-1"), "a test"))
+        await node.create_topic("t", directories=[directory])
+        assert names(tmp_path / "data-0") == set()
+        await node.create_topic("new", directories=[UNASSIGNED_DIRECTORY])
+        assert names(tmp_path / "data-0") == {"new-0"}
 
 
 async def test_retention_and_expiry(tmp_path: Path) -> None:
