@@ -81,7 +81,7 @@ class QuorumMember:
             local_incarnation=incarnation if config.is_broker else None,
             is_known_config=rules.is_known,
         )
-        self.channel = LocalControllerChannel(self.controller, clock, config.request_timeout_ms / 1000)
+        self.channel = LocalControllerChannel(self.controller, config.request_timeout_ms / 1000)
         self.snapshots = SnapshotGenerator(
             self.raft,
             clock,

@@ -86,7 +86,7 @@ class Node:
             self.faults.append,
             local_incarnation=uuid(incarnation),
         )
-        self.channel = LocalControllerChannel(self.controller, clock, 5.0)
+        self.channel = LocalControllerChannel(self.controller, 5.0)
         self.lifecycle = BrokerLifecycle(
             BrokerIdentity(
                 1, CLUSTER_ID, uuid(incarnation), [LISTENER], None, supported_features(), [uuid(50)], previous_epoch
