@@ -74,7 +74,7 @@ class Cold(NamedTuple):
 
 
 class FetchResult:
-    __slots__ = ("answers", "asked", "available", "cold", "is_urgent", "size")
+    __slots__ = ("answers", "asked", "available", "cold", "failures", "is_urgent", "size")
 
     def __init__(self) -> None:
         self.answers: Answers = []
@@ -82,6 +82,8 @@ class FetchResult:
         self.is_urgent = False
         """An error, a divergence or another replica to read from: not to be kept waiting."""
         self.cold: list[Cold] = []
+        self.failures: list[tuple[Replica, StorageError]] = []
+        """For the loop to report, where an executor met them."""
         self.asked: dict[Replica, FetchPartition] = {}
         """Where one may wait for more, and what was asked there."""
         self.available: dict[Replica, int] = {}
@@ -97,7 +99,7 @@ def read_all(
     wait: bool = False,
 ) -> FetchResult:
     """`is_first_read`: not after waiting, when a follower's position is known already. `wait` is for executors: then
-    nothing comes out cold."""
+    nothing comes out cold, and failures are left to whoever asked."""
     result = FetchResult()
     room, min_one_batch = params.max_bytes, True
     for asked in partitions:
@@ -110,7 +112,10 @@ def read_all(
             data, size = failed(asked, error.code), 0
             result.is_urgent = result.is_urgent or error.code not in NOT_URGENT
         except StorageError as error:
-            replica.storage_failed(error)
+            if wait:
+                result.failures.append((replica, error))
+            else:
+                replica.storage_failed(error)
             data, size = failed(asked, ErrorCode.KAFKA_STORAGE_ERROR), 0
             result.is_urgent = True
         except BlockingIOError:

@@ -200,6 +200,8 @@ class ReplicaManager:
         else:
             # What was warmed up went cold again before it could be used.
             result = await lane.run(lambda: fetching.read_all(self, params, partitions, is_first_read=False, wait=True))
+            for replica, failure in result.failures:
+                replica.storage_failed(failure)
         if self._is_enough(result, params):
             return result.answers
         return await self._wait_for_data(params, partitions, result)

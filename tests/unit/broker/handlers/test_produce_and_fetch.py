@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from broker.replication.topic_settings import DECOMPRESSED_ON_LOOP_BYTES_MAX
-from protocol.errors import ErrorCode
+from protocol.errors import ErrorCode, StorageError
 from protocol.messages.fetch import FetchRequest, FetchResponse
 from protocol.messages.produce import ProduceRequest, ProduceResponse
 from protocol.metadata.topics import PartitionChangeRecord
@@ -402,3 +402,24 @@ async def test_what_is_not_in_memory_is_looked_up_off_the_loop(
     cold[0] = 1000
     assert values_of(await fetch(client, "t", 1)) == [b"1", b"2"], "also if it never stays warm"
     assert all(on_executor)
+
+
+async def test_a_disk_that_fails_a_lookup_off_the_loop_is_reported_on_it(
+    node: MiniNode, client: WireClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await produce(client, "t", batch(b"0"))
+    log, reported_by = node.replicas.replica("t", 0).log, []
+
+    def fails(*_: Any, wait: bool = True, **__: Any) -> Any:
+        raise StorageError(log.log_dir, "a test") if wait else BlockingIOError
+
+    fail = node.directories.fail
+
+    def note(path: str, failure: StorageError) -> Any:
+        reported_by.append(threading.current_thread())
+        return fail(path, failure)
+
+    monkeypatch.setattr(log, "read", fails)
+    monkeypatch.setattr(node.directories, "fail", note)
+    assert (await fetch(client, "t", 0)).error_code == ErrorCode.KAFKA_STORAGE_ERROR
+    assert reported_by == [threading.main_thread()]
