@@ -32,6 +32,9 @@ class CoordinatorLog:
 
     def append(self, topic_partition: TopicPartition, batch: bytes, leader_epoch: int) -> int:
         replica = self._led(topic_partition, leader_epoch)
+        if replica.is_writing:
+            # A client's records, which only __admin_client may write here; the log is not ours until they are in it.
+            raise ApiError(ErrorCode.COORDINATOR_NOT_AVAILABLE, f"another write to {topic_partition} is under way")
         now_ms = self._clock.wall_ms()
         prepared = prepare_append(batch, replica.settings.rules, now_ms=now_ms, origin=AppendOrigin.COORDINATOR)
         return replica.append(prepared, ACKS_LEADER, now_ms, AppendOrigin.COORDINATOR).last_offset

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from broker.coordinator_log import CoordinatorLog
 from broker.replication.slow_writes import SLOW_FOR_S, SUSPECT_FOR_S, SlowDirectories
-from protocol.errors import ErrorCode
+from protocol.errors import ApiError, ErrorCode
 from protocol.messages.produce import ProduceResponse
 from protocol.metadata.topics import PartitionChangeRecord
 from protocol.wire import Buffer
@@ -168,3 +169,22 @@ async def test_syncs_and_slow_writes_take_turns(node: MiniNode, disk: SlowDisk) 
             assert (answer.error_code, answer.base_offset) == (ErrorCode.NONE, number)
         log = node.replicas.replica("slow", 0).log
         assert log.recovery_point == log.high_watermark == 10
+
+
+async def test_a_coordinator_does_not_append_beside_a_queued_write(node: MiniNode, disk: SlowDisk) -> None:
+    coordinator_log = CoordinatorLog(node.replicas, node.clock, node.executor)
+    replica = node.replicas.replica("slow", 0)
+    disk.seconds = 0.05
+    async with connected(node) as client:
+        for _ in range(2):
+            await produce(client, "slow", batch(b"x"))
+        client.send(produce_request({("slow", 0): batch(b"queued")}), 12)
+        async with asyncio.timeout(10):
+            while not replica.is_writing:
+                await asyncio.sleep(0.001)
+        name, epoch = replica.topic_partition, replica.state.leader_epoch
+        with pytest.raises(ApiError) as refusal:
+            coordinator_log.append(name, batch(b"y"), epoch)
+        assert refusal.value.code == ErrorCode.COORDINATOR_NOT_AVAILABLE
+        await client.receive(ProduceResponse, 12)
+        assert coordinator_log.append(name, batch(b"y"), epoch) == 3
