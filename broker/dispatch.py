@@ -22,8 +22,17 @@ from typing import Any
 from broker.api import Api, ListenerKind, served_on
 from broker.handlers.context import HandlerResult, NodeServices, RequestContext
 from broker.handlers.errors import error_response, unsupported_api_versions
+from broker.metrics.counters import RequestStats
+from broker.metrics.errors import CountErrors, ErrorCounts, error_counting
 from broker.server.connection import CloseConnection, Connection, Frame, Held, Outcome, Parked, Parts
-from protocol.apis import API_VERSIONS, request_class, request_header_version, response_header_version
+from protocol.apis import (
+    API_VERSIONS,
+    FETCH,
+    request_class,
+    request_header_version,
+    response_class,
+    response_header_version,
+)
 from protocol.errors import ApiError, DecodeError, ErrorCode
 from protocol.messages.header import RequestHeader
 from protocol.schema import Message, decode, decode_prefix, encode_parts
@@ -34,19 +43,35 @@ _FIXED_HEADER = struct.Struct(">hhi")
 _CLIENT_ID_SIZE = struct.Struct(">h")
 _RESPONSE_HEADER_0 = struct.Struct(">ii")
 _RESPONSE_HEADER_1 = struct.Struct(">iix")
+REPLICA_STATE_VERSION = 15
+"""From here on a fetch names its replica elsewhere."""
 
 
 class ServedApi:
     """A row of the table, with its handler once it was needed, and its counters."""
 
-    __slots__ = ("api", "errors", "flexible_headers", "handle", "highest", "lowest", "request_class", "requests")
+    __slots__ = (
+        "api",
+        "count_errors",
+        "flexible_headers",
+        "follower_stats",
+        "handle",
+        "highest",
+        "lowest",
+        "request_class",
+        "stats",
+        "unexpected_errors",
+    )
 
     def __init__(self, api: Api) -> None:
         self.api = api
         self.lowest = api.lowest_version
         self.highest = api.highest_version
-        self.requests = 0
-        self.errors = 0
+        self.stats = RequestStats(self.highest - self.lowest + 1)
+        self.follower_stats = RequestStats(self.highest - self.lowest + 1) if api.key == FETCH else None
+        """Of fetches, followers' are counted apart: they would hide what consumers see."""
+        self.count_errors: CountErrors = _count_nothing
+        self.unexpected_errors = 0
         """Requests that ended in an exception nobody expected."""
         self.handle: Callable[[Any, RequestContext], HandlerResult] | None = None
         self.request_class: type[Message] = Message
@@ -59,6 +84,7 @@ class ServedApi:
 
     def load(self) -> Callable[[Any, RequestContext], HandlerResult]:
         self.request_class = request_class(self.api.key)
+        self.count_errors = error_counting(response_class(self.api.key))
         handle: Callable[[Any, RequestContext], HandlerResult]
         handle = importlib.import_module(f"broker.handlers.{self.api.name}").handle
         self.handle = handle
@@ -70,6 +96,7 @@ class Dispatcher:
 
     def __init__(self, node: NodeServices, kind: ListenerKind = ListenerKind.BROKER) -> None:
         self._node = node
+        self._monotonic = node.clock.monotonic
         self._served = {key: ServedApi(api) for key, api in served_on(kind).items()}
         advertised = tuple(served.api.advertised for served in self._served.values())
         if kind is ListenerKind.BROKER:
@@ -82,6 +109,7 @@ class Dispatcher:
         return self._served
 
     def start(self, frame: Frame, connection: Connection) -> Outcome:
+        started_s = self._monotonic()
         if len(frame) < _FIXED_HEADER.size:
             raise CloseConnection(f"a request of {len(frame)} bytes has no header")
         key, version, correlation_id = _FIXED_HEADER.unpack_from(frame)
@@ -101,78 +129,87 @@ class Dispatcher:
             request = decode(served.request_class, version, frame, position)
         except DecodeError as error:
             raise CloseConnection(f"a request for {served.api.name} v{version} that cannot be read: {error}") from None
-        served.requests += 1
+        stats = served.stats
+        if served.follower_stats is not None and _is_from_follower(request, version):
+            stats = served.follower_stats
+        stats.by_version[version - served.lowest] += 1
         context = RequestContext(self._node, connection, key, version, correlation_id, client_id)
         try:
             result = handle(request, context)
         except Exception as error:
-            return self._encode_error(served, request, context, error)
+            parts = self._encode_error(served, stats, request, context, error)
+            stats.answered(connection.received_s, started_s, self._monotonic())
+            return parts
         if isinstance(result, Message):
-            return _encode(result, version, correlation_id, flexible=flexible_response)
+            served.count_errors(result, stats.errors)
+            parts = _encode(result, version, correlation_id, flexible=flexible_response)
+            stats.answered(connection.received_s, started_s, self._monotonic())
+            return parts
         if result is None:
+            stats.answered(connection.received_s, started_s, self._monotonic())
             return None
+        call = _Call(served, stats, request, context, flexible_response, connection.received_s, started_s)
         if asyncio.isfuture(result):
-            return self._park(served, request, context, result, flexible_response)
+            return self._park(call, result)
         assert inspect.iscoroutine(result)
-        return Held(self._run(served, request, context, result, flexible_response))
+        return Held(self._run(call, result))
 
-    def _park(
-        self, served: ServedApi, request: Message, context: RequestContext, future: asyncio.Future[Any], flexible: bool
-    ) -> Parked:
+    def _park(self, call: _Call, future: asyncio.Future[Any]) -> Parked:
         # The request's bytes must not live as long as its answer takes, if the handler can do without.
-        refusal = _without_records(request)
+        call.request = _without_records(call.request)
+        call.parked_s = self._monotonic()
+        call.stats.parked += 1
+        # Counted when the wait is over, also that of a client who is gone by then.
+        future.add_done_callback(lambda _: self._waited(call))
         return Parked(
             future,
-            lambda done: self._finish(served, refusal, context, done, flexible),
-            cancel_when_gone=served.api.cancel_when_gone,
-            retains_request=context.retains_request,
+            lambda done: self._finish(call, done),
+            cancel_when_gone=call.served.api.cancel_when_gone,
+            retains_request=call.context.retains_request,
         )
 
-    async def _run(
-        self,
-        served: ServedApi,
-        request: Message,
-        context: RequestContext,
-        coroutine: Coroutine[Any, Any, Any],
-        flexible: bool,
-    ) -> Parts | Parked | None:
+    def _waited(self, call: _Call) -> None:
+        call.stats.parked -= 1
+        call.stats.waited(call.received_s, call.started_s, call.parked_s, self._monotonic())
+
+    async def _run(self, call: _Call, coroutine: Coroutine[Any, Any, Any]) -> Parts | Parked | None:
         try:
             response = await coroutine
         except Exception as error:
-            return self._encode_error(served, request, context, error)
-        if response is None:
-            return None
+            response = error
         if asyncio.isfuture(response):
-            return self._park(served, request, context, response, flexible)
-        return _encode(response, context.api_version, context.correlation_id, flexible=flexible)
+            return self._park(call, response)
+        call.stats.answered(call.received_s, call.started_s, self._monotonic())
+        return self._encode_result(call, response)
 
-    def _finish(
-        self,
-        served: ServedApi,
-        request: Message,
-        context: RequestContext,
-        future: asyncio.Future[Message | None],
-        flexible: bool,
-    ) -> Parts | None:
+    def _finish(self, call: _Call, future: asyncio.Future[Message | None]) -> Parts | None:
         if future.cancelled():
             raise CloseConnection("the request was given up")
-        error = future.exception()
-        if error is not None:
-            return self._encode_error(served, request, context, error)
-        response = future.result()
-        if response is None:
+        return self._encode_result(call, future.exception() or future.result())
+
+    def _encode_result(self, call: _Call, result: Message | BaseException | None) -> Parts | None:
+        served, context = call.served, call.context
+        if result is None:
             return None
-        return _encode(response, context.api_version, context.correlation_id, flexible=flexible)
+        if isinstance(result, BaseException):
+            return self._encode_error(served, call.stats, call.request, context, result)
+        served.count_errors(result, call.stats.errors)
+        return _encode(result, context.api_version, context.correlation_id, flexible=call.is_flexible)
 
     def _encode_error(
-        self, served: ServedApi, request: Message, context: RequestContext, error: BaseException
+        self,
+        served: ServedApi,
+        stats: RequestStats,
+        request: Message,
+        context: RequestContext,
+        error: BaseException,
     ) -> Parts:
         if isinstance(error, CloseConnection):
             raise error
         if isinstance(error, ApiError):
             code, message = error.code, error.message
         else:
-            served.errors += 1
+            served.unexpected_errors += 1
             code, message = ErrorCode.UNKNOWN_SERVER_ERROR, None
             log.error(
                 "%s v%d of client %r at %s failed",
@@ -185,8 +222,38 @@ class Dispatcher:
         response = error_response(context.api_key, context.api_version, request, code, message)
         if response is None:
             raise CloseConnection(f"{served.api.name} failed with {code.name}, and its client awaits no answer")
+        served.count_errors(response, stats.errors)
         flexible = served.flexible_headers[context.api_version - served.lowest][1]
         return _encode(response, context.api_version, context.correlation_id, flexible=flexible)
+
+
+class _Call:
+    """A request that was not answered at once, and when it came."""
+
+    __slots__ = ("context", "is_flexible", "parked_s", "received_s", "request", "served", "started_s", "stats")
+
+    def __init__(
+        self,
+        served: ServedApi,
+        stats: RequestStats,
+        request: Message,
+        context: RequestContext,
+        is_flexible: bool,
+        received_s: float,
+        started_s: float,
+    ) -> None:
+        self.served = served
+        self.stats = stats
+        self.request = request
+        self.context = context
+        self.is_flexible = is_flexible
+        self.received_s = received_s
+        self.started_s = started_s
+        self.parked_s = started_s
+
+
+def _count_nothing(response: Message, counts: ErrorCounts) -> None:
+    """Until the API is loaded, there are no responses to count."""
 
 
 def _read_client_id(frame: Frame, flexible: bool) -> tuple[str | None, int]:
@@ -209,6 +276,11 @@ def _read_client_id(frame: Frame, flexible: bool) -> tuple[str | None, int]:
     # Tagged fields in a request's header: nobody sends them yet.
     _, position = decode_prefix(RequestHeader, 2, bytes(frame), 0)
     return client_id, position
+
+
+def _is_from_follower(request: Any, version: int) -> bool:
+    replica_id: int = request.replica_state.replica_id if version >= REPLICA_STATE_VERSION else request.replica_id
+    return replica_id >= 0
 
 
 def _encode(response: Message, version: int, correlation_id: int, *, flexible: bool) -> Parts:

@@ -78,6 +78,22 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
 
+def thread_cpu_s() -> float:
+    """Seconds of processor time that this thread has used."""
+    return time.thread_time()
+
+
+def disk_bytes() -> dict[str, int]:
+    """What this process has had read from and written to disks since it started (`read_bytes`, `write_bytes`); empty
+    where the system does not say."""
+    try:
+        with open("/proc/self/io", encoding="ascii") as lines:
+            counts = dict(line.split(": ") for line in lines)
+        return {name: int(counts[name]) for name in ("read_bytes", "write_bytes")}
+    except (OSError, KeyError, ValueError):
+        return {}
+
+
 def thread_waits() -> int:
     """How often this thread has waited for something, such as a disk. One that merely lost the processor has not: this
     tells a slow disk from a busy host."""

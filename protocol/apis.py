@@ -16,6 +16,7 @@ _BROKER: Final = frozenset({"broker"})
 _CONTROLLER: Final = frozenset({"controller"})
 _BOTH: Final = _BROKER | _CONTROLLER
 
+FETCH: Final = 1
 API_VERSIONS: Final = 18
 
 PRODUCE_LOWEST_ADVERTISED_VERSION: Final = 0

@@ -28,6 +28,7 @@ from protocol.messages.fetch import FetchResponse
 from protocol.messages.fetch_snapshot import FetchSnapshotResponse
 from protocol.records.batch import RecordBatch
 from protocol.schema import Message, UnsupportedVersionError
+from raft.candidate import Candidate, Prospective
 from raft.connections import INFINITY, Random
 from raft.events import (
     AbandonSnapshot,
@@ -63,6 +64,8 @@ from raft.events import (
     TimePassed,
     TruncateLog,
 )
+from raft.follower import Follower
+from raft.leader import Leader
 from raft.listeners import CommittedBatch, Feed, Listener, Tail, VersionedRecord, committed_batch
 from raft.loading import load_membership
 from raft.log import Buffer, LogRange, NoRoom, RawSnapshotWriter, ReplicatedLog, ValidationKind
@@ -161,6 +164,11 @@ class RaftDriver:
         self._cleaner: asyncio.TimerHandle | None = None
         self._sync_waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._truncations = 0
+        # For the metrics page: entries appended as leader, and how long it took until they were committed.
+        self._uncommitted: deque[tuple[int, float]] = deque()
+        self.appended_records = 0
+        self.commits = 0
+        self.commit_latency_s = 0.0
         self._fetched_snapshot: RawSnapshotWriter | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._shutdown: asyncio.Future[bool] | None = None
@@ -239,6 +247,30 @@ class RaftDriver:
     @property
     def is_leader(self) -> bool:
         return self._quorum is not None and self._quorum.is_leader
+
+    @property
+    def state_name(self) -> str:
+        """What this node is in the quorum, as Kafka's metric calls it."""
+        state = self._started.state
+        match state:
+            case Leader():
+                return "leader"
+            case Candidate():
+                return "candidate"
+            case Prospective():
+                return "prospective" if state.voted_key is None else "prospective-voted"
+            case Follower():
+                return "follower" if self._started.is_voter else "observer"
+            case _:
+                return "unattached" if state.voted_key is None else "unattached-voted"
+
+    @property
+    def voted_id(self) -> int:
+        """-1: for nobody, in this epoch."""
+        state = self._started.state
+        if isinstance(state, Leader):
+            return self.node_id
+        return -1 if state.voted_key is None else state.voted_key.id
 
     @property
     def high_watermark(self) -> int | None:
@@ -494,12 +526,17 @@ class RaftDriver:
         self._log.append_as_leader(effect.batch, effect.epoch)
         self._has_appended()
         assert self._log.end_offset == effect.last_offset + 1, (self._log.end_offset, effect)
+        self._uncommitted.append((effect.last_offset, self._clock.monotonic()))
+        self.appended_records += effect.last_offset - effect.base_offset + 1
         records = self._appending.pop(effect.base_offset, None)
         self._tail.add(committed_batch(RecordBatch(memoryview(effect.batch)), records))
 
     def _advance_high_watermark(self, offset: int) -> None:
         self._high_watermark = self._committed_offset = offset
         self._log.advance_high_watermark(offset)
+        while self._uncommitted and self._uncommitted[0][0] < offset:
+            self.commits += 1
+            self.commit_latency_s += self._clock.monotonic() - self._uncommitted.popleft()[1]
         self._tail.forget_before(min((feed.next_offset for feed in self._feeds.values()), default=offset))
         for feed in self._feeds.values():
             feed.wake()
@@ -509,6 +546,7 @@ class RaftDriver:
         if leader.start_offset is None:
             self._tail.clear()
             self._appending.clear()
+            self._uncommitted.clear()
         for feed in self._feeds.values():
             feed.change_leader(leader)
 

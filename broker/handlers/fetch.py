@@ -9,8 +9,11 @@ Counterpart: KafkaApis.handleFetchRequest; KIP-74, KIP-227, KIP-320, KIP-392, KI
 
 from __future__ import annotations
 
+from typing import Any
+
 from broker.handlers.context import HandlerResult, RequestContext, then
 from broker.handlers.leaders import Leaders
+from broker.metrics.counters import TopicStats
 from broker.replication.fetch_session import Answers, FetchContext
 from broker.replication.fetching import READ_COMMITTED, FetchParams
 from protocol.errors import ErrorCode
@@ -27,11 +30,11 @@ def handle(request: FetchRequest, context: RequestContext) -> HandlerResult:
     params = _params(request, version, node.config.fetch_max_bytes)
     session = node.fetch_sessions.open(request, version, node.metadata.topic_name, is_follower=params.is_from_follower)
     if session.error != ErrorCode.NONE or not session.partitions:
-        return _response(session, [], context)
+        return _response(session, params, [], context)
     answers = node.replicas.fetch(params, session.partitions)
     if isinstance(answers, list):
-        return _response(session, answers, context)
-    return then(answers, lambda answers: _response(session, answers, context))
+        return _response(session, params, answers, context)
+    return then(answers, lambda answers: _response(session, params, answers, context))
 
 
 def _params(request: FetchRequest, version: int, fetch_max_bytes: int) -> FetchParams:
@@ -50,14 +53,17 @@ def _params(request: FetchRequest, version: int, fetch_max_bytes: int) -> FetchP
     )
 
 
-def _response(session: FetchContext, answers: Answers, context: RequestContext) -> FetchResponse:
+def _response(session: FetchContext, params: FetchParams, answers: Answers, context: RequestContext) -> FetchResponse:
     error, session_id, answers = session.finish(answers)
+    topics_stats = context.node.replicas.topics_stats.by_name
     leaders = Leaders(context)
     topics: list[FetchResponse.FetchableTopicResponse] = []
     topic = None
     for asked, data in answers:
         if data.error_code:
             _adapt_error(asked.topic, data, leaders, context.api_version)
+        elif data.records and asked.topic in topics_stats:
+            _count_out(topics_stats[asked.topic], data.records, params)
         if topic is None or topic.topic_id != asked.topic_id or topic.topic != (asked.topic or ""):
             topic = FetchResponse.FetchableTopicResponse(topic=asked.topic or "", topic_id=asked.topic_id)
             topic.partitions = []
@@ -72,6 +78,14 @@ def _response(session: FetchContext, answers: Answers, context: RequestContext) 
             for node_id, where, rack in leaders.endpoints()
         ],
     )
+
+
+def _count_out(stats: TopicStats, records: Any, params: FetchParams) -> None:
+    size = records[0].size if isinstance(records, list) else len(records)
+    if params.is_from_follower:
+        stats.replication_bytes_out += size
+    else:
+        stats.bytes_out += size
 
 
 def _adapt_error(topic: str | None, data: FetchResponse.PartitionData, leaders: Leaders, version: int) -> None:

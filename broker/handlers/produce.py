@@ -59,6 +59,16 @@ _REFUSED_BY_THE_LOG: Final = frozenset(
     }
 )
 """Of a single batch: these errors come with where the log begins, as in Kafka."""
+_NO_FAILURES: Final = frozenset(
+    {
+        ErrorCode.NOT_LEADER_OR_FOLLOWER,
+        ErrorCode.MESSAGE_TOO_LARGE,
+        ErrorCode.RECORD_LIST_TOO_LARGE,
+        ErrorCode.CORRUPT_MESSAGE,
+        ErrorCode.KAFKA_STORAGE_ERROR,
+    }
+)
+"""Refusals that Kafka does not count among failed requests."""
 _MAGIC: Final = 16
 _ATTRIBUTES_LOW_BYTE: Final = 22
 _TRANSACTIONAL: Final = 0x10
@@ -292,6 +302,7 @@ def _settle(response: PartitionResponse) -> Settle:
 def _refuse(append: _Append, error: ApiError) -> None:
     response = append.response
     response.error_code = error.code
+    _count_refusal(append, error)
     if error.code in _REFUSED_BY_THE_LOG and _is_one_batch(append.records):
         response.log_start_offset = append.replica.log.log_start_offset
     if isinstance(error, RecordValidationError):
@@ -302,6 +313,18 @@ def _refuse(append: _Append, error: ApiError) -> None:
             )
             for each in error.record_errors
         ]
+
+
+def _count_refusal(append: _Append, error: ApiError) -> None:
+    stats = append.replica.stats
+    if append.batch is None:
+        stats.total_produce_requests += 1  # The replica, which counts the others, has not seen it.
+    if error.code not in _NO_FAILURES:
+        stats.failed_produce_requests += 1
+    if error.code == ErrorCode.MESSAGE_TOO_LARGE:
+        stats.bytes_rejected += len(append.records)
+    if isinstance(error, RecordValidationError) and error.meter is not None:
+        stats.invalid_records[error.meter] = stats.invalid_records.get(error.meter, 0) + 1
 
 
 def _is_one_batch(records: memoryview) -> bool:

@@ -111,6 +111,8 @@ def read_all(
         except ApiError as error:
             data, size = failed(asked, error.code), 0
             result.is_urgent = result.is_urgent or error.code not in NOT_URGENT
+            if error.code == ErrorCode.CORRUPT_MESSAGE:
+                replica.stats.failed_fetch_requests += 1  # Kafka counts what nobody expects.
         except StorageError as error:
             if wait:
                 result.failures.append((replica, error))
@@ -192,6 +194,7 @@ def _read(
     is_first_read: bool,
     wait: bool,
 ) -> tuple[PartitionData, int]:
+    replica.stats.total_fetch_requests += 1
     replica.check_epoch(asked.current_leader_epoch, leader_only=params.leader_only)
     log = replica.log
     # Taken before the read: what is appended meanwhile must not make a follower look as if it lagged.

@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from broker.environment import Clock, Executor
+from broker.metrics.counters import Durations
 from protocol.errors import StorageError
 from storage.flushing import FlushJob
 
@@ -23,7 +24,8 @@ class Flusher:
         self._clock = clock
         self._again: set[Replica] = set()
         """Replicas to be flushed once more when the flush under way is done."""
-        self.flushes = 0
+        self.durations = Durations()
+        """Of syncs, waits for the lane included."""
 
     def request(self, replica: Replica, up_to: int | None = None) -> None:
         """Syncs everything below `up_to`, or the log's end; `has_synced` tells the replica."""
@@ -39,11 +41,12 @@ class Flusher:
         job = log.flush_begin(up_to)
         if job is None:
             return
-        self.flushes += 1
+        started_s = self._clock.monotonic()
         future = self._executor.lane(log.log_dir).run(job.run)
-        future.add_done_callback(lambda done: self._done(replica, job, done))
+        future.add_done_callback(lambda done: self._done(replica, job, done, started_s))
 
-    def _done(self, replica: Replica, job: FlushJob, future: asyncio.Future[None]) -> None:
+    def _done(self, replica: Replica, job: FlushJob, future: asyncio.Future[None], started_s: float) -> None:
+        self.durations.add(self._clock.monotonic() - started_s)
         log = replica.log
         is_wanted = replica in self._again
         self._again.discard(replica)

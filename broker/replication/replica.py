@@ -51,6 +51,7 @@ class Replica:
         "low_watermark_waiters",
         "settings",
         "state",
+        "stats",
         "sync_waiters",
         "topic_id",
         "topic_partition",
@@ -64,6 +65,8 @@ class Replica:
         self.state = state
         self.log = partition_log
         self.settings = settings
+        self.stats = manager.topics_stats.of(state.topic_partition.topic)
+        """Shared by all partitions of the topic that are here."""
         state.min_insync_replicas = settings.min_insync_replicas
         self.high_watermark_waiters = OffsetQueue()
         self.sync_waiters = OffsetQueue()
@@ -153,6 +156,7 @@ class Replica:
     ) -> AppendInfo:
         """Appends as leader. ApiError or StorageError: then nothing was appended."""
         state = self.state
+        self.stats.total_produce_requests += 1
         if not (state.is_leader and state.has_enough_in_sync) or self.is_stopped:
             self.check_append(required_acks)
         assert self.writes is None or not self.writes.is_writing, "who appends to a slow directory queues"
@@ -167,8 +171,14 @@ class Replica:
             has_waited = waits >= 0 and self._manager.waits() > waits
             slow.took_long(self.log.log_dir, now_s, has_waited=has_waited)
         if not info.is_duplicate:
+            self.count_append(info)
             self.has_grown()
         return info
+
+    def count_append(self, info: AppendInfo) -> None:
+        stats = self.stats
+        stats.messages_in += info.records_count
+        stats.bytes_in += info.size
 
     def check_append(self, required_acks: int) -> None:
         state = self.state
@@ -189,6 +199,7 @@ class Replica:
         elif self.writes.is_idle and not manager.is_slow(self.log.log_dir):
             self.writes = None
             return self.append(batch, required_acks, now_ms)
+        self.stats.total_produce_requests += 1
         self.check_append(required_acks)
         return self.writes.append(batch, required_acks, now_ms)
 

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
 from broker.environment import Clock, Executor, thread_waits
 from broker.metadata.image import MetadataImage
+from broker.metrics.counters import Durations, TopicsStats
 from broker.replication import fetching
 from broker.replication.checkpoints import Checkpoints
 from broker.replication.delayed import DelayedFetch
@@ -60,6 +61,8 @@ class ReplicaManager:
         self.clock = clock
         self.executor = executor
         self.slow_directories = SlowDirectories()
+        self.topics_stats = TopicsStats()
+        self._partitions_of: Counter[str] = Counter()
         self.lag_max_s = lag_max_s
         self.waits = waits
         self._on_directory_failed = on_directory_failed
@@ -120,6 +123,7 @@ class ReplicaManager:
 
     def add(self, replica: Replica) -> None:
         name = replica.topic_partition
+        self._partitions_of[name.topic] += name not in self._by_name
         self._by_name[name] = replica
         self._by_id[replica.topic_id, name.partition] = replica
         self._offline.pop(name, None)
@@ -129,6 +133,10 @@ class ReplicaManager:
         name = replica.topic_partition
         del self._by_name[name]
         del self._by_id[replica.topic_id, name.partition]
+        self._partitions_of[name.topic] -= 1
+        if not self._partitions_of[name.topic]:
+            del self._partitions_of[name.topic]
+            self.topics_stats.forget(name.topic)
         replica.stop(code)
 
     def set_offline(self, topic_partition: TopicPartition, topic_id: Uuid) -> None:
@@ -327,6 +335,10 @@ class ReplicaManager:
 
         self.executor.lane(log_dir).run(job).add_done_callback(done)
         return finished
+
+    @property
+    def flush_durations(self) -> Durations:
+        return self._flusher.durations
 
     def request_flush(self, replica: Replica) -> None:
         self._flusher.request(replica)

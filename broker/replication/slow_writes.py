@@ -149,7 +149,9 @@ class WriteQueue:
         for write in writes:
             if write.error is None:
                 assert write.info is not None
-                has_grown = has_grown or not write.info.is_duplicate
+                if not write.info.is_duplicate:
+                    has_grown = True
+                    replica.count_append(write.info)
                 if not write.future.done():
                     write.future.set_result(write.info)
                 continue

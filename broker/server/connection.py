@@ -121,6 +121,7 @@ class Connection(asyncio.BufferedProtocol):
         "last_active_s",
         "listener_name",
         "principal",
+        "received_s",
         "receiving_since_s",
     )
 
@@ -146,6 +147,8 @@ class Connection(asyncio.BufferedProtocol):
         self._watched_receiving = False
         self.last_active_s = 0.0
         self.receiving_since_s = 0.0
+        self.received_s = 0.0
+        """When the last bytes of the requests that wait to be started had come."""
         self.listener_name = listener_name
         self.principal = "User:ANONYMOUS"
         self.client_host = ""
@@ -191,6 +194,7 @@ class Connection(asyncio.BufferedProtocol):
         self.last_active_s = self._server.wheel.now_s
         frames = receiver.received(nbytes)
         if frames:
+            self.received_s = self._server.clock.monotonic()
             self._frames.extend(frames)
             for frame in frames:
                 self._queued_bytes += len(frame)
@@ -226,6 +230,11 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def received_of_frame_bytes(self) -> int:
         return self._receiver.partial_bytes
+
+    @property
+    def queued_requests(self) -> int:
+        """Received, and not started yet."""
+        return len(self._frames)
 
     @property
     def is_idle(self) -> bool:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,14 +63,20 @@ class Server:
         )
         self.wheel = IdleWheel(limits.max_idle_s, clock.monotonic())
         self.loop = asyncio.get_running_loop()
-        self.accepted = 0
+        self.clock = clock
+        self.accepted: Counter[str] = Counter()
+        """Connections since the start, by listener."""
+        self.closed_count: Counter[str] = Counter()
         self._backlog = limits.backlog
-        self._clock = clock
         self._connections: dict[Connection, None] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._listeners: list[asyncio.Server] = []
         self._closes_in_tick = 0
         self._ticker: asyncio.TimerHandle | None = self.loop.call_later(TICK_S, self._tick)
+
+    @property
+    def connections(self) -> Iterable[Connection]:
+        return self._connections
 
     @property
     def connection_count(self) -> int:
@@ -87,8 +94,8 @@ class Server:
             listener.close()
         for connection in list(self._connections):
             connection.stop_requests()
-        deadline = self._clock.monotonic() + grace_s
-        while any(not each.is_idle for each in self._connections) and self._clock.monotonic() < deadline:
+        deadline = self.clock.monotonic() + grace_s
+        while any(not each.is_idle for each in self._connections) and self.clock.monotonic() < deadline:
             await asyncio.sleep(STOP_CHECK_S)
         for connection in list(self._connections):
             connection.close_for("the node stops")
@@ -102,7 +109,7 @@ class Server:
     # From connections.
 
     def opened(self, connection: Connection) -> bool:
-        self.accepted += 1
+        self.accepted[connection.listener_name] += 1
         refusal = self.quota.acquire(connection.client_host)
         if refusal is not None:
             self.report_closed(connection, refusal)
@@ -113,6 +120,7 @@ class Server:
 
     def closed(self, connection: Connection) -> None:
         del self._connections[connection]
+        self.closed_count[connection.listener_name] += 1
         self.quota.release(connection.client_host)
         self.wheel.remove(connection)
         self.memory.stop_waiting(connection)
@@ -132,4 +140,4 @@ class Server:
         if self._closes_in_tick > CLOSES_LOGGED_PER_TICK:
             log.info("%d more connections were closed", self._closes_in_tick - CLOSES_LOGGED_PER_TICK)
         self._closes_in_tick = 0
-        self.wheel.tick(self._clock.monotonic())
+        self.wheel.tick(self.clock.monotonic())

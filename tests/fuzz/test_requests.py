@@ -84,7 +84,8 @@ class Fuzzed:
 
     @property
     def unexpected(self) -> dict[str, int]:
-        return {served.api.name: served.errors for served in self.dispatcher.served.values() if served.errors}
+        apis = self.dispatcher.served.values()
+        return {served.api.name: served.unexpected_errors for served in apis if served.unexpected_errors}
 
 
 @pytest.fixture(scope="module")

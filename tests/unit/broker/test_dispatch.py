@@ -176,7 +176,7 @@ async def test_an_error_of_ours_becomes_an_answer(
     asked = MetadataRequest(topics=[MetadataRequest.MetadataRequestTopic(name="t")])
     response = await client.ask(asked, 9, MetadataResponse)
     assert [topic.error_code for topic in response.topics] == [ErrorCode.UNKNOWN_SERVER_ERROR]
-    assert served.errors == 1
+    assert served.unexpected_errors == 1
     assert (await client.ask(software(), 3, ApiVersionsResponse)).error_code == ErrorCode.NONE
 
 
@@ -190,7 +190,7 @@ async def test_a_refusal_becomes_an_answer(node: MiniNode, client: WireClient, m
     asked = MetadataRequest(topics=[MetadataRequest.MetadataRequestTopic(name="t")])
     response = await client.ask(asked, 9, MetadataResponse)
     assert [topic.error_code for topic in response.topics] == [ErrorCode.POLICY_VIOLATION]
-    assert served.errors == 0
+    assert served.unexpected_errors == 0
 
 
 async def test_an_error_with_acks_0_closes(node: MiniNode, client: WireClient, monkeypatch: pytest.MonkeyPatch) -> None:

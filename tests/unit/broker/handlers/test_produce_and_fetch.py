@@ -360,13 +360,13 @@ async def test_flush_messages_1_acknowledges_what_is_on_disk(node: MiniNode, cli
 
 async def test_one_sync_serves_all_that_wait(node: MiniNode, client: WireClient) -> None:
     await node.create_topic("synced", configs={"flush.messages": "1"})
-    before = node.replicas._flusher.flushes
+    before = node.replicas.flush_durations.count
     for number in range(50):
         client.send(produce_request({("synced", 0): batch(b"%d" % number)}), 12)
     for number in range(50):
         answer = await client.receive(ProduceResponse, 12)
         assert answer.responses[0].partition_responses[0].base_offset == number
-    assert node.replicas._flusher.flushes - before < 50
+    assert node.replicas.flush_durations.count - before < 50
 
 
 async def test_a_changed_configuration_counts_at_once(node: MiniNode, client: WireClient) -> None:
