@@ -31,7 +31,7 @@ from broker.coordinator_log import CoordinatorLog
 from broker.directory_assignments import DirectoryAssignments
 from broker.dispatch import Dispatcher
 from broker.dynamic_config import DynamicConfig
-from broker.environment import Environment
+from broker.environment import Environment, thread_cpu_s
 from broker.errors import StartupError
 from broker.formatting import METADATA_DIRECTORY
 from broker.grouping import grouped, slices
@@ -41,6 +41,9 @@ from broker.metadata.publishers import RegistrationTracker
 from broker.metadata.refusals import MetadataRefused, RefusalPublisher
 from broker.metadata.registrations import Endpoint as RegisteredEndpoint
 from broker.metadata_news import MetadataNews
+from broker.metrics.elections import ElectionCounts
+from broker.metrics.listener import MetricsListener
+from broker.metrics.loop_watch import LoopWatch
 from broker.periodic import PeriodicJobs
 from broker.producer_ids import ProducerIds
 from broker.quorum_member import QuorumMember
@@ -82,6 +85,12 @@ class Node:
         self._faulted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._sockets: list[tuple[Endpoint, socket.socket]] = []
         self._is_loaded = False
+        self._is_started = False
+        self._is_stopping = False
+        self.is_wired = False
+        """All parts are there, if not yet at work."""
+        self.loop_watch = LoopWatch(environment.clock, thread_cpu_s)
+        self.metrics = MetricsListener(self, config, environment)
         self._down = AsyncExitStack()
         self._down.callback(environment.executor.close)
 
@@ -106,6 +115,10 @@ class Node:
             )
         await self._open_directories()
         self._bind()
+        self.loop_watch.start()
+        self._down.callback(self.loop_watch.stop)
+        self._down.callback(self.metrics.close)
+        await self.metrics.start()
         incarnation = self._environment.random.uuid()
         self.quorum = QuorumMember(self._config, self._environment, self._on_fault)
         self._down.push_async_callback(self.quorum.close)
@@ -143,6 +156,7 @@ class Node:
             await server.listen(endpoint.listener_name, bound)
         await self._unless_failed(self.lifecycle.wait_until_unfenced())
         self._down.push_async_callback(self._hand_over)
+        self._is_started = True
 
     async def _until_replayed(self) -> None:
         loader, replayed = self.quorum.loader, asyncio.Event()
@@ -285,15 +299,18 @@ class Node:
             quorum_leader=lambda: quorum.raft.leader_and_epoch.leader_id,
         )
         limits = _server_limits(config)
-        self.server = Server(Dispatcher(self.services).start, limits, clock, executor)
-        controller_dispatcher = Dispatcher(self.services, ListenerKind.CONTROLLER)
-        self.controller_server = Server(controller_dispatcher.start, limits, clock, executor)
+        self.dispatcher = Dispatcher(self.services)
+        self.server = Server(self.dispatcher.start, limits, clock, executor)
+        self.controller_dispatcher = Dispatcher(self.services, ListenerKind.CONTROLLER)
+        self.controller_server = Server(self.controller_dispatcher.start, limits, clock, executor)
         self.maintenance = Maintenance(self.replicas, clock, executor)
         self._jobs = PeriodicJobs()
         self._down.callback(self._assignments.close)
         self._down.push_async_callback(self._jobs.stop)
         self._down.push_async_callback(self.lifecycle.close)
         self._down.push_async_callback(self._stop_serving)
+        self.election_counts = ElectionCounts(config.node_id)
+        self.is_wired = True
 
     def _install_publishers(self) -> None:
         config, quorum = self._config, self.quorum
@@ -309,6 +326,7 @@ class Node:
             RegistrationTracker(node_id, self.lifecycle.register_again),
             self.lifecycle,
             MetadataNews(),
+            self.election_counts,
         )
         quorum.install_last_publishers()
 
@@ -339,10 +357,36 @@ class Node:
             took_s = self._environment.clock.monotonic() - started_s
             _logger.info("%d log(s) recovered after an unclean stop, in %.1f s", recovered, took_s)
 
+    # ---- what it is at
+
+    @property
+    def has_fault(self) -> bool:
+        return self._fault is not None
+
+    def why_not_ready(self) -> str | None:
+        """What keeps this node from serving its clients; None if nothing does."""
+        if self._fault is not None:
+            return f"the node has failed: {self._fault}"
+        if self._is_stopping:
+            return "the node stops"
+        if not self._is_loaded:
+            return "the node is starting: metadata and logs are being loaded"
+        if not self._is_started:
+            return f"the node is starting: the broker is {self.lifecycle.state.name}"
+        own = self.quorum.cache.image.cluster.brokers.get(self._config.node_id)
+        if own is None or own.fenced:
+            return "the broker is fenced"
+        if self.quorum.raft.leader_and_epoch.leader_id is None:
+            return "the metadata quorum has no leader"
+        if not self.quorum.loader.is_replayed:
+            return "metadata that is committed has not been replayed yet"
+        return None
+
     # ---- down
 
     async def stop(self) -> None:
         """Down in order; also a node that came up only half way."""
+        self._is_stopping = True
         await self._down.aclose()
 
     async def _hand_over(self) -> None:

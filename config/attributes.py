@@ -172,7 +172,9 @@ class BrokerAttributes:
     metadata_max_retention_bytes: int
     metadata_max_retention_ms: int
     metric_reporters: list[str]
+    metrics_host: str
     metrics_num_samples: int
+    metrics_port: int
     metrics_recording_level: str
     metrics_sample_window_ms: int
     min_insync_replicas: int

@@ -759,6 +759,10 @@ telemetry.max.bytes | INT | 1048576 | [1,...] | LOW | read-only | none
     The most bytes of metrics accepted from a client in one push.
 
 # Barnabas
+metrics.port | INT | 9404 | [-1,...,65535] | MEDIUM | read-only | effect
+    Where metrics for Prometheus and answers about this node's health are served; 0 takes a free port, -1 or nothing none.
+metrics.host | STRING | 127.0.0.1 | non-empty string | MEDIUM | read-only | effect
+    The address of metrics.port: whoever reaches it can read them, so it is this host alone unless set (0.0.0.0 for every interface).
 barnabas.log.level | LIST | info |  | LOW | read-only | effect
     How much is logged: LEVEL for everything, SUBSYSTEM=LEVEL for one part (info,raft=debug).
 barnabas.log.format | STRING | text | [text, json] | LOW | read-only | effect
@@ -947,6 +951,10 @@ def sections(table: str) -> list[tuple[str, list[str]]]:
 BROKER_KEYS: Final = _parse_table(_BROKER, None)
 TOPIC_KEYS: Final = _parse_table(_TOPIC, "cluster-wide")
 GROUP_KEYS: Final = _parse_table(_GROUP, "cluster-wide")
+
+
+OWN_KEYS: Final = frozenset(next(names for title, names in sections(_BROKER) if title == "Barnabas"))
+"""Those that Apache Kafka does not have."""
 
 
 def broker_sections() -> list[tuple[str, list[str]]]:

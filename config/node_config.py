@@ -31,6 +31,8 @@ _MS_PER_HOUR = 60 * 60 * 1000
 _MS_PER_MINUTE = 60 * 1000
 _ALL_DIRECTORIES = "*"
 PROTOCOL_MAP = "listener.security.protocol.map"
+METRICS_PORT = "metrics.port"
+NO_PORT = "-1"
 
 _ZOOKEEPER_MODE = (
     "process.roles is not set, but zookeeper.connect is: ZooKeeper mode is gone, as in Apache Kafka since 4.0. Instead "
@@ -168,6 +170,8 @@ class NodeConfig(BrokerAttributes):
         problems: list[str] = []
         for key in BROKER_KEYS.values():
             text = self.original.get(key.name)
+            if key.name == METRICS_PORT and text is not None and not text.strip():
+                text = NO_PORT  # As compose files switch things off: KAFKA_METRICS_PORT= with nothing behind it.
             if text is None and key.is_required:
                 problems.append(self._why_required(key))
                 continue

@@ -139,8 +139,8 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference(
         "DescribeConfigs",
         "the_broker",
-        r"configs\.barnabas\.",
-        "There are keys of our own, which begin with barnabas.",
+        r"configs\.(barnabas\.|metrics\.(port|host)\b)",
+        "There are keys of our own: metrics.port, metrics.host, and those which begin with barnabas.",
         "They set what Apache Kafka does not have.",
     ),
     Difference(
