@@ -1,19 +1,20 @@
 """How often an answer holds which error code: found where the class of the response has such fields, at any depth.
 
-NONE counts too, as in Apache Kafka: one for each topic, partition or group that an answer tells of.
-Counterpart: AbstractResponse.errorCounts.
+NONE counts too, as in Apache Kafka: one for each topic, partition or group that an answer tells of. The function for a
+class is generated, as those that encode it are: it runs for every answer. Counterpart: AbstractResponse.errorCounts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from protocol.compiler import resolve
 from protocol.fields import Array
 from protocol.schema import Message
 
-ErrorCounts = dict[int, int]
+ErrorCounts = defaultdict[int, int]
 CountErrors = Callable[[Any, ErrorCounts], None]
 """(response, how often each code has come so far)"""
 
@@ -21,40 +22,19 @@ _CODE = "error_code"
 
 
 def error_counting(response_class: type[Message]) -> CountErrors:
-    paths = list(_paths(response_class))
-    if paths == [()]:
-        return _count_own
-
-    def count(response: Any, counts: ErrorCounts) -> None:
-        for path in paths:
-            _count(response, path, counts)
-
-    return count
+    lines = ["def count(response, counts):", *_lines(response_class, "response", 1), " pass"]
+    namespace: dict[str, CountErrors] = {}
+    exec("\n".join(lines), namespace)
+    return namespace["count"]
 
 
-def _count_own(message: Any, counts: ErrorCounts) -> None:
-    code = message.error_code
-    counts[code] = counts.get(code, 0) + 1
-
-
-def _count(message: Any, path: Sequence[str], counts: ErrorCounts) -> None:
-    if not path:
-        _count_own(message, counts)
-        return
-    rest = path[1:]
-    for each in getattr(message, path[0]) or ():
-        if rest:
-            _count(each, rest, counts)
-        else:
-            code = each.error_code
-            counts[code] = counts.get(code, 0) + 1
-
-
-def _paths(message_class: type[Message]) -> Iterator[tuple[str, ...]]:
-    """The lists to go through, from the response inward, to where there are error codes."""
-    for field in resolve(message_class):
-        if field.name == _CODE:
-            yield ()
-        elif field.element is not None and isinstance(field.field, Array):
-            for path in _paths(field.element):
-                yield (field.name, *path)
+def _lines(message_class: type[Message], variable: str, depth: int) -> Iterator[str]:
+    indent = " " * depth
+    for name, field, _, element in resolve(message_class):
+        if name == _CODE:
+            yield f"{indent}counts[{variable}.{_CODE}] += 1"
+        elif element is not None and isinstance(field, Array):
+            inner = list(_lines(element, f"each{depth}", depth + 1))
+            if inner:
+                yield f"{indent}for each{depth} in {variable}.{name} or ():"
+                yield from inner
