@@ -12,13 +12,13 @@ help:
 	@echo "make run          a node on 127.0.0.1:9092, data in ./data"
 	@echo "make check        lint, format, types, import rules"
 	@echo "make format       let the formatter rewrite what it would complain about"
-	@echo "make test         all tests; those that need Java or kcat say so where it is missing"
+	@echo "make test         all tests; those that need Java, kcat or Prometheus say so where it is missing"
 	@echo "make unit         the fast tests only"
 	@echo "make conformance  compare with Apache Kafka (needs Java and Maven)"
 	@echo "make crash        kill and break nodes under load"
 	@echo "make bench        side by side with Apache Kafka; writes bench/RESULTS.md (needs Java and Maven; 45 minutes)."
 	@echo "                  BENCH='--rows lz4' for some rows, BENCH=--resume to go on with a run that was broken off"
-	@echo "make docs         write what is generated: docs/configuration.md, docs/differences.md, config/attributes.py"
+	@echo "make docs         write what is generated: docs/*.md, config/attributes.py"
 	@echo "make wheel        a wheel in dist/"
 
 .venv/.setup: pyproject.toml $(NATIVE_SOURCES)
@@ -69,6 +69,7 @@ bench: setup
 
 docs: setup
 	$(BIN)/python -m config.document
+	$(BIN)/python -m broker.metrics.document
 	$(BIN)/python -m tests.conformance.differences
 
 wheel: setup

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
@@ -17,9 +17,10 @@ from prometheus_client.process_collector import ProcessCollector
 from barnabas import __version__
 from broker.coordinator.group.classic_group import GroupState
 from broker.dispatch import ServedApi
-from broker.environment import disk_bytes
+from broker.environment import Environment, disk_bytes
 from broker.metadata.partitions import PartitionRegistration
 from broker.metrics.counters import BOUNDS_S, Durations, RequestStats, TopicStats
+from broker.metrics.disk_space import DiskSpace, Space
 from broker.metrics.page import Samples, Slices, write
 from broker.metrics.recent import RecentDurations, RecentRate
 from broker.metrics.table import QUANTILES
@@ -73,27 +74,33 @@ _PROCESS: Final = "process_"
 class NodeSamples:
     """Remembers what the last pages said, for rates and quantiles."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, environment: Environment) -> None:
         self._node = node
+        self._clock = environment.clock
         self._process = ProcessCollector(registry=None)
+        self._disk_space = DiskSpace(environment.executor)
         self._rates: defaultdict[str, RecentRate] = defaultdict(RecentRate)
         self._durations: defaultdict[tuple[str, str], RecentDurations] = defaultdict(RecentDurations)
         self._now_s = 0.0
 
     async def page(self) -> tuple[bytes, float]:
         """The page, and for how long the loop was kept from other work for it."""
-        samples, slices = Samples(), Slices(self._node.environment.clock)
-        await self.gather(samples, slices)
+        spaces = await self._disk_space.of(self._node.directories.directories)
+        samples, slices = Samples(), Slices(self._clock)
+        await self._gather(samples, slices, spaces)
         page = await write(samples, slices)
         slices.end()
         return page, slices.worked_s
 
-    async def gather(self, samples: Samples, slices: Slices) -> None:
+    async def _gather(self, samples: Samples, slices: Slices, spaces: Mapping[str, Space]) -> None:
         """What grows with the cluster comes last: if anything has no room on the page, it is of that."""
-        self._now_s = self._node.services.clock.monotonic()
+        self._now_s = self._clock.monotonic()
         for part in (self._process_samples, self._broker, self._quorum):
             part(samples)
             await slices.pause()
+        for path, space in spaces.items():
+            samples.add("barnabas_log_directory_size_bytes", space.total_bytes, path)
+            samples.add("barnabas_log_directory_available_bytes", space.available_bytes, path)
         await self._connections(samples, slices)
         await self._requests(samples, slices)
         await self._topics(samples, slices)
@@ -227,7 +234,7 @@ class NodeSamples:
             samples.add("kafka_log_logmanager_logdirectoryoffline", directory in offline, path)
         self._quantiles(samples, "kafka_log_logflushstats_logflushrateandtimems", node.replicas.flush_durations)
         provenance = node.services.metadata.image.provenance
-        lag_ms = max(0, node.services.clock.wall_ms() - provenance.append_timestamp_ms)
+        lag_ms = max(0, self._clock.wall_ms() - provenance.append_timestamp_ms)
         prefix = "kafka_server_brokermetadatametrics_"
         samples.add(f"{prefix}last_applied_record_offset", provenance.offset)
         samples.add(f"{prefix}last_applied_record_timestamp", provenance.append_timestamp_ms)

@@ -134,6 +134,10 @@ kafka_log_logmanager_offlinelogdirectorycount | gauge | | LogManager OfflineLogD
     Log directories that have failed.
 kafka_log_logmanager_logdirectoryoffline | gauge | logDirectory | LogManager LogDirectoryOffline
     1 for a log directory that has failed.
+barnabas_log_directory_size_bytes | gauge | logDirectory | Barnabas
+    The size of the file system that the log directory lies on.
+barnabas_log_directory_available_bytes | gauge | logDirectory | Barnabas
+    What is free of it for this process.
 kafka_log_logflushstats_logflushrateandtimems | gauge | quantile | LogFlushStats LogFlushRateAndTimeMs
     Milliseconds that bringing a log to disk took, over the last five minutes.
 kafka_log_logflushstats_logflushrateandtimems_count | untyped | | LogFlushStats LogFlushRateAndTimeMs

@@ -126,7 +126,7 @@ def run_node(data: Path, work: Callable[[Client], Awaitable[T]]) -> T:
 async def _run_node(data: Path, work: Callable[[Client], Awaitable[T]]) -> T:
     listeners = "listeners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0"
     settings = [f"{key}={value}" for key, value in PROPERTIES.items()]
-    config = load_node_config(overrides=[listeners, f"log.dirs={data}", *settings]).config
+    config = load_node_config(overrides=[listeners, f"log.dirs={data}", "metrics.port=0", *settings]).config
     environment = real_environment(2)
     format_new_directories(config, environment, None)
     node = Node(config, environment)

@@ -42,6 +42,7 @@ class Fuzzed:
             "listeners=PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0",
             "group.initial.rebalance.delay.ms=0",
             "offsets.topic.num.partitions=2",
+            "metrics.port=0",
         ]
         config = load_node_config(overrides=overrides, data_dir=directory).config
         environment = real_environment()

@@ -24,6 +24,7 @@ STOP_DEADLINE_S = 60.0
 TEST_PROPERTIES = {
     "group.initial.rebalance.delay.ms": "0",
     "offsets.topic.num.partitions": "3",
+    "metrics.port": "0",
 }
 
 
@@ -56,6 +57,12 @@ class BarnabasNode:
         arguments = [f"--override={key}={value}" for key, value in overrides.items()]
         data = [] if "log.dirs" in self.properties else ["--data", str(self.data)]
         return [sys.executable, "-m", "broker", "serve", *data, *arguments]
+
+    @property
+    def metrics_port(self) -> int:
+        """Of this start: what the log says."""
+        ports = re.findall(r"metrics are served on http://127\.0\.0\.1:(\d+)/", self.log_text())
+        return int(ports[-1])
 
     def start(self, extra_environment: Mapping[str, str] | None = None) -> BarnabasNode:
         offset = self.log_file.stat().st_size if self.log_file.exists() else 0

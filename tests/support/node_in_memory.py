@@ -40,6 +40,7 @@ PROPERTIES = {
     "log.dirs": DATA,
     "listeners": "PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0",
     "group.initial.rebalance.delay.ms": "0",
+    "metrics.port": "-1",
     "offsets.topic.num.partitions": "2",
     "log.index.interval.bytes": "256",
     "metadata.log.max.record.bytes.between.snapshots": "1500",
