@@ -19,7 +19,9 @@ A node serves on `http://127.0.0.1:9404` (`metrics.host`, `metrics.port`; -1 or 
 |---|---|
 | `/metrics` | what is listed here, in Prometheus' text format |
 | `/healthz` | 200 while the process is alive and its event loop turns; 503 once it has failed |
-| `/readyz` | 200 while this node serves its clients; 503 with the reason in a line: it starts, stops, is fenced, or its metadata is behind. `/v1/status/ready` is the same |
+| `/readyz`, `/v1/status/ready` | 200 while this node serves its clients; 503 with the reason otherwise |
+
+A node is not ready while it starts or stops, is fenced, knows no leader of the quorum, or is behind with metadata.
 
 There is no authentication: whoever reaches the port can read topic, group and client names. The address is this host's
 alone unless `metrics.host` says otherwise. If the default port is taken, as by another node of the same host, the node
@@ -28,10 +30,10 @@ the log names.
 
 `ops/` holds a Grafana dashboard, alerts and a `prometheus.yml`.
 
-**Names.** Kafka's own metrics have the names that the customary rules of the JMX exporter give them, so dashboards made
-for Apache Kafka find what they ask for; offsets and lag have those of kafka_exporter. Where Kafka or the rules changed a
-name over time, one is given: groups are counted in `kafka_coordinator_group_...`, and nothing says `persec`. Prometheus'
-own tool, `promtool check metrics`, reads the page and objects to the style of some of these names.
+**Names.** Kafka's own metrics have the names that the customary rules of the JMX exporter give them, so dashboards
+made for Apache Kafka find what they ask for; offsets and lag have those of kafka_exporter. Where Kafka or the rules
+changed a name over time, one is given: groups are counted in `kafka_coordinator_group_...`, and nothing says `persec`.
+`promtool check metrics` reads the page, and objects to the style of some of these names.
 
 **What differs from Apache Kafka.**
 
@@ -42,19 +44,18 @@ own tool, `promtool check metrics`, reads the page and objects to the style of s
   `responsequeuetimems` and `responsesendtimems`. There are no quotas, and so no `throttletimems`.
 - Of what is not served yet (replication between nodes, compaction, transactions, quotas) there are no metrics.
 
-**Size of the page.** A partition is {partition_series} lines, a group one and {offset_series} for each partition that it has committed. Pages
-end at 32 MB: what has no room is left out, partitions and groups last, and counted in
-`barnabas_metrics_dropped_samples`. Pages are made in slices of a few milliseconds, one at a time, and for no more than a
-fifth of the time however many scrape.
+**Size of the page.** A partition led here is {partition_series} lines, and one that a group has committed an offset
+of {offset_series} more. Pages end at 32 MB: what has no room is left out, groups and partitions first, and counted in
+`barnabas_metrics_dropped_samples`. Pages are made in slices of a few milliseconds, one at a time, and for no more than
+a fifth of the time however many scrape.
 """
 
 
 def metrics_document() -> str:
     partition_series = sum(metric.labels == ("topic", "partition") for metric in METRICS.values())
     offset_series = sum(metric.labels == ("consumergroup", "topic", "partition") for metric in METRICS.values())
-    parts = [
-        _HEAD.replace("{partition_series}", str(partition_series)).replace("{offset_series}", _words[offset_series])
-    ]
+    head = _HEAD.replace("{partition_series}", str(partition_series)).replace("{offset_series}", str(offset_series))
+    parts = [head]
     section = ""
     for metric in METRICS.values():
         if metric.section != section:
@@ -62,9 +63,6 @@ def metrics_document() -> str:
             parts.append(f"\n## {section}\n\n| metric | type | labels | origin | meaning |\n|---|---|---|---|---|\n")
         parts.append(_row(metric))
     return "".join(parts)
-
-
-_words: Final = ("none", "one", "two", "three", "four")
 
 
 def _row(metric: Metric) -> str:

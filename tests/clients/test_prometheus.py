@@ -1,5 +1,5 @@
-"""A real Prometheus scrapes a node under load: every query of our dashboard and alerts, and those of dashboards that are
-customary for Apache Kafka, find what they ask for.
+"""A real Prometheus scrapes a node under load: every query of our dashboard and alerts finds what it asks for, and so
+do those of dashboards that are customary for Apache Kafka.
 """
 
 from __future__ import annotations
