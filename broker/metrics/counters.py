@@ -16,7 +16,7 @@ _SHORTEST_S: Final = 10e-6
 _GROWTH: Final = 1.2
 BOUNDS_S: Final = tuple(_SHORTEST_S * _GROWTH**power for power in range(88))
 """Upper ends of the buckets of a duration, from 10 us to 77 s; one more bucket holds what took longer. A quantile read
-from them is off by a tenth at most."""
+from them is off by a fifth at most, and by a tenth as a rule."""
 
 
 class Durations:

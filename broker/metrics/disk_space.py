@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
 
 from broker.environment import Executor
+from storage.directory import LogDirectories
 
 PATIENCE_S: Final = 1.0
 
-
-class Space(NamedTuple):
-    total_bytes: int
-    available_bytes: int
+Space = tuple[int, int]
+"""(size of the file system, what is usable of it), in bytes."""
 
 
 class DiskSpace:
-    def __init__(self, executor: Executor) -> None:
+    def __init__(self, directories: LogDirectories, executor: Executor) -> None:
+        self._directories = directories
         self._executor = executor
-        self._asking: dict[str, asyncio.Future[Space]] = {}
+        self._asked: dict[str, asyncio.Future[Space]] = {}
 
-    async def of(self, directories: Iterable[str]) -> dict[str, Space]:
+    async def of(self, paths: Iterable[str]) -> dict[str, Space]:
         """Of the directories whose disks answer; one that has not answered yet is not asked again."""
-        for path in directories:
-            asked = self._asking.get(path)
+        for path in paths:
+            asked = self._asked.get(path)
             if asked is None or asked.done():
-                self._asking[path] = self._executor.lane(f"{path}:space").run(_space, path)
-        if self._asking:
-            await asyncio.wait(self._asking.values(), timeout=PATIENCE_S)
-        answered = {path: asked for path, asked in self._asking.items() if asked.done() and not asked.cancelled()}
+                lane = self._executor.lane(f"{path}:space")
+                self._asked[path] = lane.run(self._directories.disk_usage, path)
+        if self._asked:
+            await asyncio.wait(self._asked.values(), timeout=PATIENCE_S)
+        answered = {path: asked for path, asked in self._asked.items() if asked.done() and not asked.cancelled()}
         return {path: asked.result() for path, asked in answered.items() if asked.exception() is None}
-
-
-def _space(path: str) -> Space:
-    found = os.statvfs(path)
-    return Space(found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize)

@@ -39,7 +39,7 @@ changed a name over time, one is given: groups are counted in `kafka_coordinator
 
 - One event loop does the work of network threads and request handlers: both idle metrics are the same number, and
   `networkProcessor` is always 0.
-- Quantiles are of the last five minutes, within a tenth, read from fixed buckets; where nothing came they are NaN.
+- Quantiles are of the last five minutes, within a fifth, read from fixed buckets; where nothing came they are NaN.
 - A request's time ends when its answer is there; waiting for the socket is not counted, so there are no
   `responsequeuetimems` and `responsesendtimems`. There are no quotas, and so no `throttletimems`.
 - Of what is not served yet (replication between nodes, compaction, transactions, quotas) there are no metrics.

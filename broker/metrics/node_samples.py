@@ -78,7 +78,7 @@ class NodeSamples:
         self._node = node
         self._clock = environment.clock
         self._process = ProcessCollector(registry=None)
-        self._disk_space = DiskSpace(environment.executor)
+        self._disk_space = DiskSpace(node.directories, environment.executor)
         self._rates: defaultdict[str, RecentRate] = defaultdict(RecentRate)
         self._durations: defaultdict[tuple[str, str], RecentDurations] = defaultdict(RecentDurations)
         self._now_s = 0.0
@@ -98,9 +98,9 @@ class NodeSamples:
         for part in (self._process_samples, self._broker, self._quorum):
             part(samples)
             await slices.pause()
-        for path, space in spaces.items():
-            samples.add("barnabas_log_directory_size_bytes", space.total_bytes, path)
-            samples.add("barnabas_log_directory_available_bytes", space.available_bytes, path)
+        for path, (size_bytes, available_bytes) in spaces.items():
+            samples.add("barnabas_log_directory_size_bytes", size_bytes, path)
+            samples.add("barnabas_log_directory_available_bytes", available_bytes, path)
         await self._connections(samples, slices)
         await self._requests(samples, slices)
         await self._topics(samples, slices)
