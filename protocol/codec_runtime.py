@@ -5,6 +5,7 @@ The names here are globals of every generated function, see `protocol.compiler`.
 
 from __future__ import annotations
 
+import codecs
 from struct import pack, unpack_from
 from typing import Final, NoReturn
 
@@ -37,6 +38,28 @@ __all__ = [
 ]
 
 _UNCOPIED_BYTES_MIN: Final = 4096  # below, copying records is cheaper than one more piece for the socket
+
+
+STRING_BYTES_MAX: Final = 0x7FFF
+REPLACEMENT: Final = "\ufffd"
+STRING_ERRORS: Final = "barnabas.java"
+"""The name of `replace_as_java` for the decoders of strings."""
+
+
+def replace_as_java(error: UnicodeError) -> tuple[str, int]:
+    """What is not UTF-8 becomes U+FFFD, as often as in Java: once for a half of a surrogate pair, of which Python would
+    replace each byte. A string that may get too long for an answer that repeats it is a DecodeError."""
+    assert isinstance(error, UnicodeDecodeError)
+    data, start = error.object, error.start
+    if len(data) > STRING_BYTES_MAX // len(REPLACEMENT.encode()):
+        raise DecodeError(f"a string of {len(data)} bytes is not UTF-8")
+    if data[start] == 0xED and data[start + 1 : start + 2] >= b"\xa0" and data[start + 1] <= 0xBF:
+        third = data[start + 2 : start + 3]
+        return REPLACEMENT, start + (3 if b"\x80" <= third <= b"\xbf" else 2)
+    return REPLACEMENT, error.end
+
+
+codecs.register_error(STRING_ERRORS, replace_as_java)
 
 
 def read_tag(data: Buffer, position: int, limit: int) -> tuple[int, int, int]:

@@ -17,13 +17,11 @@ import typing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from protocol import codec_runtime
 from protocol.fields import Field, Records
 from protocol.schema import Message
-
-STRING_BYTES_MAX: Final = 0x7FFF
 
 
 class ResolvedField(NamedTuple):

@@ -2,7 +2,8 @@
 
 What the generated code relies on: `struct.error` and IndexError mean that the data ended, and become a DecodeError in
 `protocol.schema`. Slices never raise, so a length is compared with what is left before it is used; a count is believed
-only when as many elements of minimal size could follow. Tagged fields must end where their size says.
+only when as many elements of minimal size could follow. Tagged fields must end where their size says. Strings that are
+not UTF-8 are no error, but get replacement characters, as Java's do.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from protocol.compiler import STRING_BYTES_MAX, ResolvedField, Source, holds_records, path_of, resolve
+from protocol.codec_runtime import STRING_BYTES_MAX, STRING_ERRORS
+from protocol.compiler import ResolvedField, Source, holds_records, path_of, resolve
 from protocol.fields import Array, Bytes, Field, Fixed, String, Struct, Uuid128
 from protocol.schema import Decoder, Message
 
@@ -152,9 +154,9 @@ class DecoderSource(Source):
 
     def slice(self, kind: type[Field], end: str) -> str:
         if not self.wants_view:
-            return f"data[pos:{end}].decode()" if kind is String else f"data[pos:{end}]"
+            return f'data[pos:{end}].decode("utf-8", {STRING_ERRORS!r})' if kind is String else f"data[pos:{end}]"
         if kind is String:
-            return f'str(data[pos:{end}], "utf-8")'
+            return f'str(data[pos:{end}], "utf-8", {STRING_ERRORS!r})'
         return f"bytes(data[pos:{end}])" if kind is Bytes else f"data[pos:{end}]"
 
     @contextmanager

@@ -7,7 +7,8 @@ be at its default unless it is ignorable. Tagged fields at their default are lef
 
 from __future__ import annotations
 
-from protocol.compiler import STRING_BYTES_MAX, ResolvedField, Source, path_of, resolve
+from protocol.codec_runtime import STRING_BYTES_MAX
+from protocol.compiler import ResolvedField, Source, path_of, resolve
 from protocol.fields import Array, Field, Fixed, Records, String, Struct, Uuid128
 from protocol.schema import Encoder, Message
 

@@ -263,6 +263,4 @@ def decode_prefix(cls: type[M], version: int, data: Buffer, position: int) -> tu
         decoded: tuple[M, int] = function(data, position)
     except (struct.error, IndexError):
         raise DecodeError(f"the data ends inside a {cls.__name__} of version {version}") from None
-    except UnicodeDecodeError:
-        raise DecodeError(f"a string in a {cls.__name__} of version {version} is not UTF-8") from None
     return decoded

@@ -15,6 +15,7 @@ from protocol.coordinator.serde import GROUP_RECORDS, encode_key, encode_value
 from protocol.errors import DecodeError, ErrorCode
 from protocol.fields import Array, Bool, Bytes, Float64, Records, String, Struct, Uuid128
 from protocol.ids import uuid_to_string
+from protocol.messages.heartbeat import HeartbeatRequest
 from protocol.messages.quorum_state import QuorumStateData
 from protocol.metadata import RECORDS
 from protocol.metadata.serde import encode_record
@@ -68,6 +69,17 @@ def test_random_values_come_back_the_same(oracle: MessageOracle) -> None:
         told, _, rest = answer.partition(" ")
         assert told == data.hex(), f"{cls.__name__} v{version}: {answer[:300]}"
         assert_same_json(message, version, json.loads(rest), f"{cls.__name__} v{version}")
+
+
+def test_strings_that_are_not_utf_8_get_the_same_replacements(oracle: MessageOracle) -> None:
+    random = Random(23)
+    alphabet = bytes.fromhex("41 80 8f 90 9f a0 bf c0 c2 df e0 e1 ed ef f0 f1 f4 f5 ff")
+    texts = [bytes(random.choices(alphabet, k=random.randint(1, 6))) for _ in range(4000)]
+    encoded = [encode(HeartbeatRequest(group_id="#" * len(text)), 3).replace(b"#" * len(text), text) for text in texts]
+    answers = oracle.ask([f"message {java_class(HeartbeatRequest)} 3 {data.hex()}" for data in encoded])
+    for text, data, answer in zip(texts, encoded, answers, strict=True):
+        ours = encode(decode(HeartbeatRequest, 3, data), 3)
+        assert answer.partition(" ")[0] == ours.hex(), text.hex(" ")
 
 
 def assert_same_json(message: Message, version: int, told: dict[str, Any], where: str) -> None:

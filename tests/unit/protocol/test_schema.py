@@ -228,7 +228,6 @@ def test_bad_tagged_sections(section: str) -> None:
         (HeartbeatRequest, 3, "00"),
         (HeartbeatRequest, 3, "ffff 00000007 0002 6d65 ffff"),  # null where none may be
         (HeartbeatRequest, 3, "0001 67 00000007 0003 6d65"),  # string longer than the data
-        (HeartbeatRequest, 3, "0001 ff 00000007 0002 6d65 ffff"),  # no UTF-8
         (HeartbeatRequest, 4, "00 00000007 03 6d65 00 00"),
         (HeartbeatRequest, 4, "ffffffff0f 67 00000007 03 6d65 00 00"),
         (HeartbeatRequest, 4, "8080808080 8000"),
@@ -244,6 +243,37 @@ def test_bad_tagged_sections(section: str) -> None:
 def test_malformed(cls: type[Message], version: int, encoded: str) -> None:
     with pytest.raises(DecodeError):
         decode(cls, version, bytes.fromhex(encoded), exact=True)
+
+
+@pytest.mark.parametrize(
+    ("encoded", "decoded"),
+    [
+        ("ff", "\ufffd"),
+        ("61 c3", "a\ufffd"),
+        ("e2 82 62", "\ufffdb"),
+        ("ed a0 80 62", "\ufffdb"),  # half of a surrogate pair
+        ("ed a0 62", "\ufffdb"),
+        ("ed bf", "\ufffd"),
+        ("f0 9f 98", "\ufffd"),
+        ("f8 80", "\ufffd\ufffd"),
+        ("f0 9f 98 80", "\U0001f600"),
+    ],
+)
+def test_what_is_not_utf_8_is_replaced(encoded: str, decoded: str) -> None:
+    text = bytes.fromhex(encoded)
+    filler = "#" * len(text)
+    data = encode(HeartbeatRequest(group_id=filler), 3).replace(filler.encode(), text)
+    assert decode(HeartbeatRequest, 3, data, exact=True).group_id == decoded
+    data = encode(ProduceRequest(transactional_id=filler), 3).replace(filler.encode(), text)  # read from a view
+    assert decode(ProduceRequest, 3, data, exact=True).transactional_id == decoded
+
+
+def test_a_string_that_replacements_could_make_too_long_is_malformed() -> None:
+    data = encode(HeartbeatRequest(group_id="#" * 10923), 3).replace(b"#", b"\xff")
+    with pytest.raises(DecodeError, match="is not UTF-8"):
+        decode(HeartbeatRequest, 3, data)
+    longest = encode(HeartbeatRequest(group_id="#" * 10922), 3).replace(b"#", b"\xff")
+    encode(decode(HeartbeatRequest, 3, longest), 3)
 
 
 def test_a_compact_string_is_no_longer_than_an_old_one() -> None:
