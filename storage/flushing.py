@@ -5,11 +5,16 @@ will rely on below the new recovery point is synced here, in an order that a cra
 removed names, batches, the indexes of sealed segments, producer snapshots, new names. An error is final: nothing is
 synced a second time after a failure, because the kernel may have dropped what it could not write and report success
 (the directory goes offline).
+
+The indexes of segments just rolled are written here, too: those of a full segment take too long for the event loop.
+Before the owner truncates or deletes such a segment it has the job leave it out, so that nothing is written in the
+place of what comes next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from protocol.errors import StorageError
@@ -47,10 +52,18 @@ class FlushJob:
         self._sync_removals = sync_removals
         self._sync_directory = sync_directory or leader_epochs is not None
         self._sync_parent = sync_parent
+        self._writing = threading.Lock()
+        self._left_out: set[Segment] = set()
 
     @property
     def sealed(self) -> list[Segment]:
-        return [segment for segment, is_sealed in self._segments if is_sealed]
+        """Those whose index files are up to date after `run`."""
+        return [segment for segment, is_sealed in self._segments if is_sealed and segment not in self._left_out]
+
+    def leave_out(self, segments: Iterable[Segment]) -> None:
+        """The index files of these segments are the owner's again; one that is just being written is waited for."""
+        with self._writing:
+            self._left_out.update(segments)
 
     def run(self) -> None:
         """StorageError if anything could not be synced."""
@@ -71,13 +84,21 @@ class FlushJob:
         for segment, is_sealed in self._segments:
             _unless_gone(_sync_batches, segment)
             if is_sealed:
-                _unless_gone(Segment.sync_indexes, segment)
+                _unless_gone(self._seal, segment)
         for path in self._snapshots:
             _unless_gone(files.sync_file, path)
         if self._sync_directory:
             _unless_gone(files.sync_dir, self._directory)
         if self._sync_parent:
             files.sync_dir(self._log_dir)
+
+    def _seal(self, segment: Segment) -> None:
+        with self._writing:
+            if segment in self._left_out:
+                return
+            if segment.awaits_seal:
+                segment.write_indexes()
+        segment.sync_indexes()
 
 
 def _sync_batches(segment: Segment) -> None:

@@ -121,7 +121,7 @@ class Log(ReadableLog):
         self._flushing: FlushJob | None = None
         self._unsynced_snapshots: list[str] = []
         self._unsynced_seals: list[Segment] = []
-        """Segments whose indexes were completed since the last flush: their batches may have been synced before."""
+        """Segments that were rolled since the last flush: their batches may have been synced before."""
         self._names_changed = not are_names_synced
         self._names_removed = False
         self._active_at_open = self.active
@@ -374,9 +374,17 @@ class Log(ReadableLog):
         if old.size == 0 and old.base_offset == base_offset:
             return
         assert base_offset >= self.log_end_offset and base_offset > old.base_offset, (base_offset, old)
-        old.seal()
+        if self.recovery_point >= base_offset:
+            old.seal()  # Recovery would not look at it any more.
+        else:
+            old.complete_indexes()
+            old.awaits_seal = True
+        try:
+            new = self._create_segment(base_offset, now_ms)
+        except OSError:
+            old.awaits_seal = False
+            raise
         self._unsynced_seals.append(old)
-        new = self._create_segment(base_offset, now_ms)
         self._snapshot_producers(base_offset)
         old.deactivate()
         self._activate(new, [*self.segments, new])
@@ -582,6 +590,8 @@ class Log(ReadableLog):
 
     def _delete(self, segments: Sequence[Segment], now_ms: int) -> None:
         paths = []
+        if self._flushing is not None:
+            self._flushing.leave_out(segments)
         for segment in segments:
             paths += segment.mark_deleted()
             snapshot = self.producer_state.snapshots.mark_for_deletion(segment.base_offset)
@@ -656,14 +666,23 @@ class Log(ReadableLog):
         if job is not self._flushing:
             return
         self._flushing = None
+        for segment in job.sealed:
+            if segment.awaits_seal:
+                segment.sealed()
+                self._open_segments.use(segment)
+        # What was rolled since still awaits its seal, and until then recovery has to look at it.
+        unsealed = (each.base_offset for each in self._unsynced_seals if each.awaits_seal and each in self.segments)
+        offset = min((job.offset, *unsealed))
         self._parent_synced = True
         self.last_flush_ms = now_ms
-        self.recovery_point = max(self.recovery_point, job.offset)
+        self.recovery_point = max(self.recovery_point, offset)
 
     def _discard_flush(self) -> None:
         """What the job under way syncs is not what the log will hold; what it writes is to be written again."""
         if self._flushing is not None:
-            self._unsynced_seals += self._flushing.sealed
+            sealed = self._flushing.sealed
+            self._unsynced_seals += sealed
+            self._flushing.leave_out(sealed)
             self._flushing = None
             self._names_changed = self._names_removed = True
             self.leader_epochs.dirty = True
@@ -714,6 +733,7 @@ class Log(ReadableLog):
         """Indexes and names may have changed since the last batch was synced; the next start relies on them."""
         for segment in self._unsynced_seals:
             if segment in self.segments:
+                segment.seal()
                 segment.sync_indexes()
         self._unsynced_seals = []
         self.active.seal(sync=True)

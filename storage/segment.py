@@ -4,7 +4,8 @@
     NNN.index, NNN.timeindex, NNN.txnindex      see offset_index.py, time_index.py, transaction_index.py
 
 Only the last segment of a log, the active one, is written to. Its indexes live in memory; their files are written by
-`seal`, when the segment is rolled or the log is closed, so that appending costs one write and some integers. A crash
+the flush that follows when the segment is rolled, or when the log is closed, so that appending costs one write and some
+integers. A crash
 before loses nothing: recovery scans every segment that may hold anything unsynced, the active one always, and rebuilds
 its indexes. The indexes of sealed segments are loaded when asked for, and rebuilt from the batches where the files are
 missing or damaged.
@@ -83,6 +84,7 @@ class Segment:
         "_rolling_timestamp",
         "_time_index",
         "aborted",
+        "awaits_seal",
         "base_offset",
         "bytes_since_index_entry",
         "created_ms",
@@ -117,6 +119,8 @@ class Segment:
         self.created_ms = now_ms
         self.roll_jitter_ms = roll_jitter_ms
         self.is_active = False
+        self.awaits_seal = False
+        """Rolled, and its index files are still to be written, by the flush of its batches."""
         self._file: File | None = None
         self._offset_index: OffsetIndex | None = None
         self._time_index: TimeIndex | None = None
@@ -166,8 +170,10 @@ class Segment:
     def release(self) -> None:
         """Give back the descriptor and the memory of a sealed segment; readers keep what they hold."""
         if not self.is_active:
-            self._file = self._offset_index = self._time_index = None
+            self._file = None
             self.positions = {}
+            if not self.awaits_seal:
+                self._offset_index = self._time_index = None
 
     def create(self) -> None:
         """Make the .log, and empty indexes: Kafka, after a crash of ours, would take their absence for a loss.
@@ -270,11 +276,19 @@ class Segment:
         return timestamp if timestamp >= 0 else self._files.modified_ms(self._prefix + LOG)
 
     def seal(self, *, sync: bool = False) -> None:
-        """Bring the index files up to date; the last time index entry is the maximum of the segment."""
-        if not self.indexes_changed:
-            return
+        """Bring the index files up to date."""
+        if self.indexes_changed:
+            self.complete_indexes()
+            self.write_indexes(sync=sync)
+        self.sealed()
+
+    def complete_indexes(self) -> None:
+        """The last entry of the time index is the maximum of the segment."""
         timestamp, offset = self.max_timestamp_and_offset()
         self.time_index.maybe_append(timestamp, offset)
+
+    def write_indexes(self, *, sync: bool = False) -> None:
+        """Complete indexes to their files; may run on an executor, which `sealed` is to follow."""
         write = self._files.write_bytes
         write(self._prefix + INDEX, self.offset_index.encode(), sync=sync)
         write(self._prefix + TIME_INDEX, self.time_index.encode(), sync=sync)
@@ -282,10 +296,13 @@ class Segment:
             write(self._prefix + TRANSACTION_INDEX, transaction_index.encode(self.aborted), sync=sync)
         elif self._files.exists(self._prefix + TRANSACTION_INDEX):
             self._files.remove(self._prefix + TRANSACTION_INDEX)
-        self.indexes_changed = False
+
+    def sealed(self) -> None:
+        """The index files are up to date."""
+        self.indexes_changed = self.awaits_seal = False
 
     def sync_indexes(self) -> None:
-        """The index files, as `seal` left them."""
+        """The index files, as `write_indexes` left them."""
         self._files.sync_file(self._prefix + INDEX)
         self._files.sync_file(self._prefix + TIME_INDEX)
         if self.aborted:
@@ -296,6 +313,7 @@ class Segment:
     def activate(self) -> None:
         """Make this the segment that is appended to."""
         self.is_active = True
+        self.awaits_seal = False
         self._open_segments.forget(self)
 
     def deactivate(self) -> None:
