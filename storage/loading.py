@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
 from struct import Struct
 from typing import Final, NamedTuple
 
@@ -21,6 +20,7 @@ from storage.leader_epochs import LeaderEpochs
 from storage.log_config import LogConfig
 from storage.offset_index import ENTRY_BYTES, CorruptIndex
 from storage.open_segments import OpenSegments
+from storage.opening import RandRange, draw_jitter_ms
 from storage.producer_state import ProducerState
 from storage.recovery import CHUNK_BYTES, SegmentScan, replay_batch, replay_segments
 from storage.segment import (
@@ -68,7 +68,7 @@ class LogLoader:
         clean_shutdown: bool,
         recovery_point: int,
         log_start_offset: int,
-        jitter_ms: Callable[[], int],
+        randrange: RandRange | None,
     ) -> None:
         self._files = files
         self._directory = directory
@@ -80,7 +80,7 @@ class LogLoader:
         self._clean_shutdown = clean_shutdown
         self._recovery_point = recovery_point
         self._log_start_offset = log_start_offset
-        self._jitter_ms = jitter_ms
+        self._randrange = randrange
         self._truncated_bytes = 0
 
     def load(self) -> LoadedLog:
@@ -181,7 +181,7 @@ class LogLoader:
             self._open_segments,
             index_interval_bytes=self._config.index_interval_bytes,
             now_ms=self._now_ms,
-            roll_jitter_ms=self._jitter_ms(),
+            roll_jitter_ms=draw_jitter_ms(self._config, self._randrange),
         )
 
     def _new_segment(self, base_offset: int) -> Segment:

@@ -22,7 +22,7 @@ Kafka's counterpart: UnifiedLog and LocalLog; KIP-74, KIP-98, KIP-101, KIP-107, 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from protocol.errors import ApiError, ErrorCode, StorageError
@@ -37,7 +37,7 @@ from storage.loading import LogLoader
 from storage.log_config import LogConfig
 from storage.log_reading import NO_TIMESTAMP, ReadableLog, floor_of
 from storage.open_segments import OpenSegments
-from storage.opening import jitter_of, read_leader_epochs, rebuild_leader_epochs, settle_topic_id
+from storage.opening import RandRange, draw_jitter_ms, read_leader_epochs, rebuild_leader_epochs, settle_topic_id
 from storage.producer_entry import TRANSACTION_VERSION_UNKNOWN, VerificationGuard
 from storage.producer_state import ProducerAnalysis, ProducerState
 from storage.recovery import replay_segments
@@ -91,7 +91,7 @@ class Log(ReadableLog):
         leader_epochs: LeaderEpochs,
         producer_state: ProducerState,
         open_segments: OpenSegments,
-        jitter_ms: Callable[[], int],
+        randrange: RandRange | None,
         now_ms: int,
         are_names_synced: bool,
         is_parent_synced: bool,
@@ -115,7 +115,7 @@ class Log(ReadableLog):
         self.failure: StorageError | None = None
         self.truncated_bytes_at_open = 0
         self._open_segments = open_segments
-        self._jitter_ms = jitter_ms
+        self._randrange = randrange
         self._deletions: list[Deletion] = []
         self._first_unstable_offset: int | None = None
         self._flushing: FlushJob | None = None
@@ -143,7 +143,7 @@ class Log(ReadableLog):
         is_parent_synced: bool = False,
         topic_id: Uuid | None = None,
         open_segments: OpenSegments | None = None,
-        randrange: Callable[[int, int], int] | None = None,
+        randrange: RandRange | None = None,
         max_transaction_timeout_ms: int = 900_000,
         transaction_verification_enabled: bool = True,
     ) -> Log:
@@ -156,7 +156,6 @@ class Log(ReadableLog):
         """
         if open_segments is None:
             open_segments = OpenSegments()
-        jitter_ms = jitter_of(config, randrange)
         if not files.is_dir(directory):
             files.make_dirs(directory)
         topic_id = settle_topic_id(files, directory, topic_id)
@@ -180,7 +179,7 @@ class Log(ReadableLog):
             clean_shutdown=clean_shutdown,
             recovery_point=recovery_point,
             log_start_offset=log_start_offset,
-            jitter_ms=jitter_ms,
+            randrange=randrange,
         ).load()
         if known_epochs is None:
             rebuild_leader_epochs(leader_epochs, loaded.segments)
@@ -197,7 +196,7 @@ class Log(ReadableLog):
             leader_epochs=leader_epochs,
             producer_state=producer_state,
             open_segments=open_segments,
-            jitter_ms=jitter_ms,
+            randrange=randrange,
             now_ms=now_ms,
             # Whoever closes an empty log may find nothing to sync, not even its names.
             are_names_synced=clean_shutdown and is_parent_synced and loaded.log_end_offset > 0,
@@ -398,7 +397,7 @@ class Log(ReadableLog):
             self._open_segments,
             index_interval_bytes=self.config.index_interval_bytes,
             now_ms=now_ms,
-            roll_jitter_ms=self._jitter_ms(),
+            roll_jitter_ms=draw_jitter_ms(self.config, self._randrange),
         )
         for suffix in SUFFIXES:
             if self.files.exists(segment.path(suffix)):

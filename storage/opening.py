@@ -17,12 +17,13 @@ from storage.segment import Segment
 logger = logging.getLogger(__name__)
 
 
-def jitter_of(config: LogConfig, randrange: Callable[[int, int], int] | None) -> Callable[[], int]:
+RandRange = Callable[[int, int], int]
+
+
+def draw_jitter_ms(config: LogConfig, randrange: RandRange | None) -> int:
     """Segments of many logs that were created together shall not all be rolled together."""
     limit = min(config.segment_jitter_ms, config.segment_ms)
-    if randrange is None or limit <= 0:
-        return lambda: 0
-    return lambda: randrange(0, limit)
+    return 0 if randrange is None or limit <= 0 else randrange(0, limit)
 
 
 def settle_topic_id(files: Files, directory: str, topic_id: Uuid | None) -> Uuid | None:
