@@ -44,6 +44,9 @@ LEVELS: Final = {
 LEVEL_VARIABLE: Final = "BARNABAS_LOG_LEVEL"
 ROOT: Final = ""
 
+# Of the process, as the loggers are: the levels of the subsystems that do not follow ROOT.
+_own_levels: dict[str, int] = {}
+
 _SYNONYMS = {"warn": "warning", "trace": "debug", "fatal": "error"}
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _PACKAGES = sorted(((package, name) for name, packages in SUBSYSTEMS.items() for package in packages), reverse=True)
@@ -73,10 +76,33 @@ def configure(levels: dict[str, int], *, as_json: bool = False, stream: TextIO |
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(levels.get(ROOT, logging.INFO))
+    _own_levels.clear()
+    _own_levels.update({subsystem: level for subsystem, level in levels.items() if subsystem != ROOT})
+    _apply_levels()
+
+
+def set_level(subsystem: str, level: int | None) -> None:
+    """Changes the level of a subsystem, or of ROOT and thereby of all that have none of their own. None: none of its
+    own any more."""
+    if subsystem == ROOT:
+        assert level is not None
+        logging.getLogger().setLevel(level)
+    elif level is None:
+        _own_levels.pop(subsystem, None)
+    else:
+        _own_levels[subsystem] = level
+    _apply_levels()
+
+
+def level_of(subsystem: str) -> int:
+    return _own_levels.get(subsystem, logging.getLogger().level)
+
+
+def _apply_levels() -> None:
     # Each gets its level outright: `broker.server` must not inherit that of `broker`, which is the node's.
     for subsystem, packages in SUBSYSTEMS.items():
         for package in packages:
-            logging.getLogger(package).setLevel(levels.get(subsystem, root.level))
+            logging.getLogger(package).setLevel(level_of(subsystem))
 
 
 def subsystem_of(logger_name: str) -> str:

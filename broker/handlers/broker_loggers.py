@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from broker.logs import SUBSYSTEMS
+from broker import logs
 from protocol.errors import ApiError, ErrorCode
 
 ROOT: Final = "root"
@@ -41,8 +41,8 @@ Change = tuple[str, int, str | None]
 def levels(wanted: Sequence[str] | None) -> dict[str, str]:
     """The level in force of each logger that is asked for (None: of all)."""
     return {
-        name: _NAMES.get(_loggers(name)[0].getEffectiveLevel(), "FATAL")
-        for name in (ROOT, *SUBSYSTEMS)
+        name: _NAMES.get(logs.level_of(_subsystem(name)), "FATAL")
+        for name in (ROOT, *logs.SUBSYSTEMS)
         if wanted is None or name in wanted
     }
 
@@ -54,25 +54,19 @@ def change(changes: Sequence[Change], *, validate_only: bool) -> None:
     if validate_only:
         return
     for name, operation, level in changes:
-        for logger in _loggers(name):
-            if operation == SET:
-                logger.setLevel(_LEVELS[(level or "").upper()])
-            else:
-                logger.setLevel(logging.root.level)
+        logs.set_level(_subsystem(name), _LEVELS[level or ""] if operation == SET else None)
 
 
 def _check(name: str, operation: int, level: str | None) -> None:
     if operation not in (SET, DELETE):
         raise ApiError(ErrorCode.INVALID_REQUEST, f"operation {operation} is not allowed for loggers")
-    if name != ROOT and name not in SUBSYSTEMS:
+    if name != ROOT and name not in logs.SUBSYSTEMS:
         raise ApiError(ErrorCode.INVALID_CONFIG, f"there is no logger {name!r}")
     if operation == DELETE and name == ROOT:
         raise ApiError(ErrorCode.INVALID_REQUEST, "the level of the root logger cannot be removed")
-    if operation == SET and (level or "").upper() not in _LEVELS:
+    if operation == SET and level not in _LEVELS:
         raise ApiError(ErrorCode.INVALID_CONFIG, f"{level!r} is no level, those are {', '.join(_LEVELS)}")
 
 
-def _loggers(name: str) -> list[logging.Logger]:
-    if name == ROOT:
-        return [logging.getLogger()]
-    return [logging.getLogger(package) for package in SUBSYSTEMS[name]]
+def _subsystem(name: str) -> str:
+    return logs.ROOT if name == ROOT else name
