@@ -11,9 +11,11 @@ from collections.abc import Mapping
 
 from broker.controller.view import EffectiveConfig
 from broker.metadata.image import ConfigResource, ResourceType
-from config.definition import ConfigError, ConfigKey, Type, format_value
-from config.dynamic import DYNAMIC_ONLY_BROKER_KEYS, TOPIC_SYNONYMS, ConfigLayers, ConfigSource
-from config.keys import BROKER_KEYS, GROUP_KEYS, TOPIC_KEYS
+from config.broker_changes import DYNAMIC_ONLY_BROKER_KEYS, check_key
+from config.client_metrics import IntervalError, check_client_metrics
+from config.definition import ConfigError, ConfigKey, Type, UnknownKeyError, format_value
+from config.dynamic import TOPIC_SYNONYMS, ConfigLayers, ConfigSource
+from config.keys import BROKER_KEYS, CLIENT_METRICS_KEYS, GROUP_KEYS, TOPIC_KEYS
 from config.node_config import NodeConfig
 from protocol.errors import ApiError, ErrorCode
 
@@ -32,24 +34,28 @@ class ConfigRulesOfNode:
 
     def validate(self, resource: ConfigResource, config: Mapping[str, str], old_config: Mapping[str, str]) -> None:
         try:
-            self._validate(resource, config)
+            self._validate(resource, config, old_config)
         except ConfigError as error:
             raise ApiError(ErrorCode.INVALID_CONFIG, str(error)) from error
 
     @staticmethod
     def is_known(resource_type: int, key: str) -> bool:
         """Whether a key that stands in the metadata log counts. What another release left on a topic or group does not,
-        or it would stand in the way of every later change (KafkaConfigSchema). Brokers may carry any name, and client
-        metrics, which have no table here, keep what they have."""
-        if resource_type in (ResourceType.BROKER, ResourceType.CLIENT_METRICS):
+        or it would stand in the way of every later change (KafkaConfigSchema). Brokers may carry any name."""
+        if resource_type == ResourceType.BROKER:
             return True
+        if resource_type == ResourceType.CLIENT_METRICS:
+            return key in CLIENT_METRICS_KEYS
         return key in _KEYS.get(resource_type, {})
 
-    def is_list(self, resource_type: int, key: str) -> bool:
+    @staticmethod
+    def is_list(resource_type: int, key: str) -> bool:
+        """Whether it can be appended to; not with client metrics, as in Kafka."""
         found = _KEYS.get(resource_type, {}).get(key)
         return found is not None and found.type is Type.LIST
 
-    def default_value(self, resource_type: int, key: str) -> str | None:
+    @staticmethod
+    def default_value(resource_type: int, key: str) -> str | None:
         found = _KEYS.get(resource_type, {}).get(key)
         return format_value(found.default) if found is not None else None
 
@@ -86,17 +92,36 @@ class ConfigRulesOfNode:
             self._layers = self._layers.with_dynamic(cluster, broker)
         return self._layers
 
-    def _validate(self, resource: ConfigResource, config: Mapping[str, str]) -> None:
+    def _validate(self, resource: ConfigResource, config: Mapping[str, str], old_config: Mapping[str, str]) -> None:
         match resource.type:
             case ResourceType.TOPIC:
                 self._layers.check_topic(config)
             case ResourceType.BROKER:
                 if resource.name and not resource.name.isdecimal():
                     raise ApiError(ErrorCode.INVALID_REQUEST, f"'{resource.name}' is no node id.")
-                self._layers.check_broker(config, is_cluster_default=not resource.name)
+                _check_broker(config, old_config, is_cluster_default=not resource.name)
             case ResourceType.GROUP:
                 if not resource.name:
                     raise ApiError(ErrorCode.INVALID_REQUEST, "The group has no name.")
                 self._layers.check_group(config)
+            case ResourceType.CLIENT_METRICS:
+                _check_client_metrics(resource.name, config)
             case _:
                 raise ApiError(ErrorCode.INVALID_REQUEST, f"Configuration of resource type {resource.type} is unknown.")
+
+
+def _check_broker(config: Mapping[str, str], old_config: Mapping[str, str], *, is_cluster_default: bool) -> None:
+    """Key by key: whether they go together, only the broker that they are for can tell. What another release stored
+    does not stand in the way of later changes."""
+    for name, text in config.items():
+        if text != old_config.get(name):
+            check_key(name, text, is_cluster_default=is_cluster_default)
+
+
+def _check_client_metrics(name: str, config: Mapping[str, str]) -> None:
+    if not name:
+        raise ApiError(ErrorCode.INVALID_REQUEST, "The subscription has no name.")
+    try:
+        check_client_metrics(config)
+    except (UnknownKeyError, IntervalError) as error:
+        raise ApiError(ErrorCode.INVALID_REQUEST, str(error)) from error

@@ -41,11 +41,18 @@ class DynamicConfig:
         changed = delta.configs_delta
         if changed is None or not (CLUSTER_DEFAULT in changed.changes or self._own in changed.changes):
             return
+        self.take(image)
+
+    def take(self, image: MetadataImage) -> None:
+        stored, own = image.configs.of(CLUSTER_DEFAULT), image.configs.of(self._own)
         try:
-            self.layers = self.layers.with_dynamic(image.configs.of(CLUSTER_DEFAULT), image.configs.of(self._own))
+            self.layers = self.layers.with_dynamic(stored, own)
         except ConfigError as error:
-            # The controller checked it; another release may have allowed what this one does not.
+            # The broker checked it; another release may have allowed what this one does not.
             log.error("the dynamic configuration in the metadata cannot be used, the old one stays: %s", error)
             return
+        unused = {*(stored.keys() - self.layers.cluster_default.keys()), *(own.keys() - self.layers.broker.keys())}
+        if unused:
+            log.error("of the dynamic configuration in the metadata this cannot be used: %s", ", ".join(sorted(unused)))
         for listener in self._listeners:
             listener(self.layers)

@@ -91,7 +91,7 @@ def refusals(config: NodeConfig) -> dict[str, str]:
     for name, text in config.original.items():
         key = find_key(name)
         reason = _refused_unknown(name) if key is None else key.reason
-        if reason and (key is None or _is_off_default(key, text)):
+        if reason and (key is None or is_off_default(key, text)):
             found[name] = REFUSALS[reason]
     for endpoint in config.listeners:
         protocol = config.requested_security_protocols[endpoint.listener_name]
@@ -109,7 +109,7 @@ def notices(config: NodeConfig) -> list[str]:
     for name, text in config.original.items():
         key = find_key(name)
         is_ours = config.sources.get(name) == BUILT_IN
-        if key is not None and key.effect is Effect.NONE and not is_ours and _is_off_default(key, text):
+        if key is not None and key.effect is Effect.NONE and not is_ours and is_off_default(key, text):
             found.append(name)
     return sorted(found)
 
@@ -133,7 +133,7 @@ def _refused_unknown(name: str) -> str | None:
     return None
 
 
-def _is_off_default(key: ConfigKey, text: str) -> bool:
+def is_off_default(key: ConfigKey, text: str) -> bool:
     try:
         return key.parse(text) != key.default
     except ConfigError:
@@ -168,7 +168,9 @@ def _log_problems(config: NodeConfig) -> Iterator[str]:
     if config.log_retention_ms == 0:
         yield "log.retention.ms, log.retention.minutes or log.retention.hours must not be 0; -1 keeps records for ever"
     threads = config.log_cleaner_threads
-    if threads and config.log_cleaner_dedupe_buffer_size // threads <= _BYTES_PER_CLEANER_THREAD:
+    if not threads:
+        yield "log.cleaner.threads must be at least 1"
+    elif config.log_cleaner_dedupe_buffer_size // threads <= _BYTES_PER_CLEANER_THREAD:
         yield "log.cleaner.dedupe.buffer.size must be above 1 MiB for each of log.cleaner.threads"
     unknown = [path for path in config.cordoned_log_dirs if path not in config.log_dirs]
     if config.is_broker and unknown:

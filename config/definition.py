@@ -26,6 +26,7 @@ class UnknownKeyError(ConfigError):
 class Type(IntEnum):
     """Kafka's types, numbered as in DescribeConfigs answers."""
 
+    UNKNOWN = 0  # of keys that no table has
     BOOLEAN = 1
     STRING = 2
     INT = 3
@@ -97,7 +98,8 @@ class ConfigKey(NamedTuple):
 
     @property
     def is_sensitive(self) -> bool:
-        return self.type is Type.PASSWORD
+        """What nobody knows may be a secret of a plug-in."""
+        return self.type in (Type.PASSWORD, Type.UNKNOWN)
 
     @property
     def is_read_only(self) -> bool:
@@ -163,7 +165,7 @@ def parse_type(key: ConfigKey, text: str) -> ConfigValue:
             return list(dict.fromkeys(_LIST_SEPARATOR.split(text))) if text else []
         case Type.PASSWORD:
             return Password(text)
-        case Type.STRING | Type.CLASS:
+        case Type.STRING | Type.CLASS | Type.UNKNOWN:
             return text
 
 

@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from config.definition import ConfigKey, Effect, Type
-from config.keys import BROKER_KEYS, GROUP_KEYS, REFUSALS, TOPIC_KEYS, broker_sections
+from config.keys import BROKER_KEYS, CLIENT_METRICS_KEYS, GROUP_KEYS, REFUSALS, TOPIC_KEYS, broker_sections
 
 ROOT = Path(__file__).resolve().parents[1]
 
 _PYTHON_TYPES = {
+    Type.UNKNOWN: "str",
     Type.BOOLEAN: "bool",
     Type.STRING: "str",
     Type.INT: "int",
@@ -77,6 +78,7 @@ def configuration_document() -> str:
             parts.append(f"\n## {title}\n\n{_table(keys)}")
     parts.append(f"\n# Topic keys\n\n{_table(key for key in TOPIC_KEYS.values() if not key.internal)}")
     parts.append(f"\n# Group keys\n\n{_table(GROUP_KEYS.values())}")
+    parts.append(f"\n# Keys of client metrics\n\n{_table(CLIENT_METRICS_KEYS.values())}")
     return "".join(parts)
 
 

@@ -15,7 +15,15 @@ from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import NamedTuple
 
-from config.checks import find_key
+from config.broker_changes import (
+    alternatives,
+    check_key,
+    find_broker_key,
+    layered,
+    problems_of_change,
+    usable,
+)
+from config.checks import find_key, relation_problems
 from config.definition import (
     ConfigError,
     ConfigKey,
@@ -27,7 +35,7 @@ from config.definition import (
     as_int,
     format_value,
 )
-from config.keys import BROKER_KEYS, GROUP_KEYS, REFUSALS, TOPIC_KEYS
+from config.keys import BROKER_KEYS, CLIENT_METRICS_KEYS, GROUP_KEYS, REFUSALS, TOPIC_KEYS
 from config.node_config import NodeConfig
 
 _MS_PER_HOUR = 60 * 60 * 1000
@@ -78,21 +86,6 @@ TOPIC_SYNONYMS: dict[str, tuple[Synonym, ...]] = {
 
 # Group keys that no broker key stands for; all others are `group.` and the key.
 _GROUP_KEYS_ALONE = {"share.auto.offset.reset", "share.isolation.level", "share.renew.acknowledge.enable"}
-
-# Broker keys that exist only dynamically: throttles of replication.
-DYNAMIC_ONLY_BROKER_KEYS = {
-    name: ConfigKey(
-        name, Type.LONG, str((1 << 63) - 1), "[0,...]", "MEDIUM", UpdateMode.CLUSTER_WIDE, False, Effect.NONE, "", text
-    )
-    for name, text in {
-        "leader.replication.throttled.rate": "The most bytes a second sent to followers of throttled replicas.",
-        "follower.replication.throttled.rate": "The most bytes a second fetched by followers of throttled replicas.",
-        "replica.alter.log.dirs.io.max.bytes.per.second": "The most bytes a second moved between log directories.",
-    }.items()
-}
-
-# Keys that count only for one listener: changing them for all at once is refused, as in Kafka.
-_LISTENER_ONLY_PREFIXES = ("ssl.", "sasl.")
 
 
 class ConfigSource(IntEnum):
@@ -147,11 +140,14 @@ class ConfigLayers:
         cluster_default: Mapping[str, str] | None = None,
         broker: Mapping[str, str] | None = None,
     ) -> None:
+        """What cannot be used of the dynamic values is left out; ConfigError if the rest contradicts itself."""
         self.static = static
-        self.cluster_default = dict(cluster_default or {})
-        self.broker = dict(broker or {})
-        is_changed = bool(self.cluster_default or self.broker)
-        self.effective = static.reconfigured(self.cluster_default, self.broker) if is_changed else static
+        self.cluster_default = usable(cluster_default or {}, is_cluster_default=True)
+        self.broker = usable(broker or {}, is_cluster_default=False)
+        self.effective = static
+        if self.cluster_default or self.broker:
+            self.effective = static.reconfigured(layered(static.original, self.cluster_default, self.broker))
+            _raise_all(relation_problems(self.effective))
         self._topic_defaults = topic_defaults(self.effective)
 
     def with_dynamic(self, cluster_default: Mapping[str, str], broker: Mapping[str, str]) -> ConfigLayers:
@@ -180,10 +176,14 @@ class ConfigLayers:
         if values["remote.storage.enable"]:
             raise ConfigError(f"remote.storage.enable = true: {REFUSALS['remote-storage']}")
 
-    def check_broker(self, settings: Mapping[str, str], *, is_cluster_default: bool) -> None:
-        """Raises ConfigError unless these dynamic broker settings may stand together above the file."""
+    def check_broker(self, settings: Mapping[str, str], stored: Mapping[str, str], *, is_cluster_default: bool) -> None:
+        """Raises ConfigError unless this broker can go on with these dynamic settings, for it or for all, in place of
+        the `stored` ones."""
         for name, text in settings.items():
-            _check_broker_key(name, text, is_cluster_default)
+            if text != stored.get(name):
+                check_key(name, text, is_cluster_default=is_cluster_default)
+        wanted = (settings, self.broker) if is_cluster_default else (self.cluster_default, settings)
+        _raise_all(problems_of_change(self.effective, self.with_dynamic(*wanted).effective))
 
     def check_group(self, overrides: Mapping[str, str]) -> None:
         """Raises ConfigError unless a group may set all of these together, within the broker's bounds."""
@@ -201,7 +201,7 @@ class ConfigLayers:
     def describe_topic(self, overrides: Mapping[str, str], names: Iterable[str] | None = None) -> list[ConfigEntry]:
         values = self.topic_values(overrides)
         entries: list[ConfigEntry] = []
-        for key in _chosen(TOPIC_KEYS, names):
+        for key in _chosen(TOPIC_KEYS, names, overrides):
             synonyms = TOPIC_SYNONYMS.get(key.name)
             chain = self._broker_chain(synonyms[0].name) if synonyms else []
             value = format_value(values[key.name])
@@ -211,28 +211,24 @@ class ConfigLayers:
         return entries
 
     def describe_broker(self, names: Iterable[str] | None = None) -> list[ConfigEntry]:
-        """What is in force on this broker, the keys of its listeners included."""
-        keys = dict(BROKER_KEYS)
-        for name in {*self.static.original, *self.cluster_default, *self.broker} - keys.keys():
-            key = DYNAMIC_ONLY_BROKER_KEYS.get(name) or find_key(name)
-            if key is not None:
-                keys[name] = key._replace(name=name)
-        return [self._describe_broker_key(key) for key in _chosen(keys, names)]
+        """What is in force on this broker, with the keys of its listeners and what was set that nobody knows."""
+        texts = layered(self.static.original, self.cluster_default, self.broker)
+        keys = {**BROKER_KEYS, **{name: _broker_key(name) for name in texts}}
+        return [self._describe_broker_key(key) for key in _chosen(keys, names, texts)]
 
     def describe_cluster_default(self, names: Iterable[str] | None = None) -> list[ConfigEntry]:
         """What is set dynamically for all brokers, and nothing else."""
-        keys = {**BROKER_KEYS, **DYNAMIC_ONLY_BROKER_KEYS}
-        chosen = {name: keys[name] for name in self.cluster_default if name in keys}
+        keys = {name: _broker_key(name) for name in self.cluster_default}
         source = ConfigSource.DYNAMIC_DEFAULT_BROKER
         entries: list[ConfigEntry] = []
-        for key in _chosen(chosen, names):
+        for key in _chosen(keys, names, self.cluster_default):
             value = None if key.is_sensitive else self.cluster_default[key.name]
             entries.append(ConfigEntry(key, value, source, key.is_read_only, [EntrySynonym(key.name, value, source)]))
         return entries
 
     def describe_group(self, overrides: Mapping[str, str], names: Iterable[str] | None = None) -> list[ConfigEntry]:
         entries: list[ConfigEntry] = []
-        for key in _chosen(GROUP_KEYS, names):
+        for key in _chosen(GROUP_KEYS, names, overrides):
             default = self._group_default(key.name)
             if key.name in _GROUP_KEYS_ALONE:
                 chain = [EntrySynonym(key.name, format_value(default), ConfigSource.DEFAULT)]
@@ -242,6 +238,18 @@ class ConfigLayers:
             if key.name in overrides:
                 value = format_value(_parsed_or(key, overrides[key.name], default))
                 chain.insert(0, EntrySynonym(key.name, value, ConfigSource.GROUP))
+            entries.append(ConfigEntry(key, value, _first_source(chain), False, chain))
+        return entries
+
+    @staticmethod
+    def describe_client_metrics(overrides: Mapping[str, str], names: Iterable[str] | None = None) -> list[ConfigEntry]:
+        entries: list[ConfigEntry] = []
+        for key in _chosen(CLIENT_METRICS_KEYS, names, overrides):
+            chain: list[EntrySynonym] = []
+            value = format_value(key.default)
+            if key.name in overrides:
+                value = format_value(_parsed_or(key, overrides[key.name], key.default))
+                chain.append(EntrySynonym(key.name, value, ConfigSource.CLIENT_METRICS))
             entries.append(ConfigEntry(key, value, _first_source(chain), False, chain))
         return entries
 
@@ -294,27 +302,20 @@ class ConfigLayers:
 
 def broker_synonyms(name: str) -> list[str]:
     """The broker keys that are looked at for a broker key, first set first; itself among them."""
-    for synonyms in TOPIC_SYNONYMS.values():
-        names = [synonym.name for synonym in synonyms]
-        if name in names and len(names) > 1 and name != "log.flush.scheduler.interval.ms":
-            return names
     key = find_key(name)
-    return [name, key.name] if key is not None and key.name != name else [name]
+    return [name, key.name] if key is not None and key.name != name else list(alternatives(name))
 
 
-def _check_broker_key(name: str, text: str, is_cluster_default: bool) -> None:
-    key = DYNAMIC_ONLY_BROKER_KEYS.get(name) or find_key(name)
+def _broker_key(name: str) -> ConfigKey:
+    key = find_broker_key(name)
     if key is None:
-        raise UnknownKeyError(f"{name} is no broker configuration")
-    if key.is_read_only:
-        raise ConfigError(f"{name} cannot change while the broker runs")
-    if key.effect is Effect.REFUSE:
-        raise ConfigError(f"{name}: {REFUSALS[key.reason]}")
-    if name.startswith(_LISTENER_ONLY_PREFIXES):
-        raise ConfigError(f"{name} can change for one listener only: listener.name.NAME.{name}")
-    if is_cluster_default and key.update_mode is UpdateMode.PER_BROKER:
-        raise ConfigError(f"{name} can be set for one broker only, not for all of them")
-    key.parse(text)
+        return ConfigKey(name, Type.UNKNOWN, None, "", "MEDIUM", UpdateMode.READ_ONLY, False, Effect.NONE, "", "")
+    return key._replace(name=name)
+
+
+def _raise_all(problems: list[str]) -> None:
+    if problems:
+        raise ConfigError("\n".join(problems))
 
 
 def _parsed_or(key: ConfigKey, text: str, default: ConfigValue) -> ConfigValue:
@@ -324,17 +325,14 @@ def _parsed_or(key: ConfigKey, text: str, default: ConfigValue) -> ConfigValue:
         return default
 
 
-def _chosen(keys: Mapping[str, ConfigKey], names: Iterable[str] | None) -> list[ConfigKey]:
-    """The keys asked for by name, else all that are not internal; in the order of their names."""
-    if names is None:
-        return [keys[name] for name in sorted(keys) if not keys[name].internal]
-    wanted = set(names)
-    return [keys[name] for name in sorted(keys) if name in wanted]
+def _chosen(keys: Mapping[str, ConfigKey], names: Iterable[str] | None, texts: Mapping[str, str]) -> list[ConfigKey]:
+    """The keys asked for by name, else all, in the order of their names; internal ones only if they are set."""
+    wanted = keys.keys() if names is None else set(names)
+    return [keys[name] for name in sorted(keys) if name in wanted and (not keys[name].internal or name in texts)]
 
 
 def _shown(name: str, text: str) -> str | None:
-    key = find_key(name)
-    return None if key is not None and key.is_sensitive else text
+    return None if _broker_key(name).is_sensitive else text
 
 
 def _first_source(chain: list[EntrySynonym]) -> ConfigSource:

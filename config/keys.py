@@ -1,4 +1,5 @@
-"""THE table of configuration keys: every broker, topic and group key of Apache Kafka 4.3.1, and a few of our own.
+"""THE table of configuration keys: every key of brokers, topics, groups and client metrics of Apache Kafka 4.3.1, and a
+few of our own.
 
 A key is two lines: `name | type | default | allowed | importance | update mode | effect`, and below it, indented, what
 it means. Topic and group keys have no update mode: they can always change. The effect says what the key does here now:
@@ -9,7 +10,7 @@ it means. Topic and group keys have no update mode: they can always change. The 
 
 docs/configuration.md and attributes.py are generated from this table (`make docs`), a test says when they are stale,
 and another compares it with Apache Kafka's own. Counterpart: `AbstractKafkaConfig.CONFIG_DEF`, `LogConfig`,
-`GroupConfig`.
+`GroupConfig`, `ClientMetricsConfigs`.
 """
 
 from __future__ import annotations
@@ -109,8 +110,8 @@ max.connections.per.ip | INT | 2147483647 | [0,...] | MEDIUM | cluster-wide | ef
     The most connections that one client address may hold open.
 max.connections.per.ip.overrides | STRING |  |  | MEDIUM | cluster-wide | effect
     Exceptions to max.connections.per.ip, as a list of host:count entries.
-max.connection.creation.rate | INT | 2147483647 | [0,...] | MEDIUM | cluster-wide | none
-    New connections accepted a second, over all listeners.
+max.connection.creation.rate | INT | 2147483647 | [0,...] | MEDIUM | cluster-wide | effect
+    New connections served a second, over all listeners; one too many waits for its turn.
 connection.failed.authentication.delay.ms | INT | 100 | [0,...] | LOW | read-only | none
     How long the answer to a failed authentication is delayed, to slow down guessing.
 max.request.partition.size.limit | INT | 2000 | [1,...] | MEDIUM | read-only | effect
@@ -181,8 +182,8 @@ log.index.size.max.bytes | INT | 10485760 | [4,...] | MEDIUM | cluster-wide | ef
     The largest size of an index file; a full index closes its segment.
 log.index.interval.bytes | INT | 4096 | [0,...] | MEDIUM | cluster-wide | effect
     How many bytes of records lie between two entries of an offset index.
-log.preallocate | BOOLEAN | false |  | MEDIUM | cluster-wide | effect
-    Whether a new segment's file gets its full size from the file system at once.
+log.preallocate | BOOLEAN | false |  | MEDIUM | cluster-wide | none
+    Whether a new segment's file gets its full size at once, for old file systems; here files grow as they are written.
 log.flush.interval.messages | LONG | 9223372036854775807 | [1,...] | HIGH | cluster-wide | effect
     Records appended to a partition before they are forced to disk; 1 acknowledges only what is on disk.
 log.flush.interval.ms | LONG | null |  | HIGH | cluster-wide | effect
@@ -848,8 +849,8 @@ min.compaction.lag.ms | LONG | 0 | [0,...] | MEDIUM | none
     How long a record stays in a compacted topic before it may be removed for a newer one.
 min.insync.replicas | INT | 1 | [1,...] | MEDIUM | effect
     How many replicas must have a record, with acks=all, before it is acknowledged; fewer in sync refuses the write.
-preallocate | BOOLEAN | false |  | MEDIUM | effect
-    Whether a new segment's file gets its full size from the file system at once.
+preallocate | BOOLEAN | false |  | MEDIUM | none
+    Whether a new segment's file gets its full size at once, for old file systems; here files grow as they are written.
 remote.log.copy.disable | BOOLEAN | false |  | MEDIUM | none
     Whether copying to remote storage stops while what is there stays readable.
 remote.log.delete.on.disable | BOOLEAN | false |  | MEDIUM | none
@@ -913,6 +914,15 @@ streams.num.standby.replicas | INT | 0 | [0,...] | MEDIUM | none
     The number of standby copies of each stateful task (streams group).
 """
 
+_CLIENT_METRICS: Final = """
+metrics | LIST |  |  | MEDIUM | none
+    The metrics that clients shall push, as prefixes of their names; * stands for all, nothing for none.
+interval.ms | INT | 300000 |  | MEDIUM | none
+    How often clients shall push metrics, from 100 ms to an hour.
+match | LIST |  |  | MEDIUM | none
+    The clients that are meant, as NAME=PATTERN entries that all must match; without any, every client.
+"""
+
 
 def _parse_table(table: str, update_mode: str | None) -> dict[str, ConfigKey]:
     """`update_mode` is that of every key of a table which has no such column."""
@@ -951,6 +961,7 @@ def sections(table: str) -> list[tuple[str, list[str]]]:
 BROKER_KEYS: Final = _parse_table(_BROKER, None)
 TOPIC_KEYS: Final = _parse_table(_TOPIC, "cluster-wide")
 GROUP_KEYS: Final = _parse_table(_GROUP, "cluster-wide")
+CLIENT_METRICS_KEYS: Final = _parse_table(_CLIENT_METRICS, "cluster-wide")
 
 
 OWN_KEYS: Final = frozenset(next(names for title, names in sections(_BROKER) if title == "Barnabas"))

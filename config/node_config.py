@@ -157,9 +157,9 @@ class NodeConfig(BrokerAttributes):
 
         return topic_defaults(self)
 
-    def reconfigured(self, cluster_default: Mapping[str, str], broker: Mapping[str, str]) -> NodeConfig:
-        """This configuration with the dynamic values of the cluster and of this broker above it."""
-        return NodeConfig({**self.original, **cluster_default, **broker}, self.sources, self.insecure_ignore)
+    def reconfigured(self, original: Mapping[str, str]) -> NodeConfig:
+        """The configuration that other texts in place of `original` make."""
+        return NodeConfig(original, self.sources, self.insecure_ignore)
 
     def describe_source(self, name: str) -> str:
         source = self.sources.get(name)

@@ -17,6 +17,7 @@ from broker.controller.topic_names import topic_name_problem
 from broker.controller.view import (
     MIN_INSYNC_REPLICAS,
     NO_ERROR,
+    ListRules,
     Outcome,
     ResultError,
     View,
@@ -61,14 +62,8 @@ def incremental_alter_configs(
         error = NO_ERROR
         try:
             _check_resource(key, counts[key])
-            _check_keys([config.name for config in resource.configs])
-            _check_values(
-                [
-                    config.name
-                    for config in resource.configs
-                    if config.value is None and config.config_operation != ConfigOperation.DELETE
-                ]
-            )
+            check_keys([config.name for config in resource.configs])
+            check_values([each.name for each in resource.configs if lacks_value(each.config_operation, each.value)])
             records += altered_records(view, key, operations)
         except ApiError as failure:
             error = ResultError.of(failure)
@@ -89,8 +84,8 @@ def alter_configs(view: View, request: AlterConfigsRequest) -> Outcome[AlterConf
         error = NO_ERROR
         try:
             _check_resource(key, counts[key])
-            _check_keys([config.name for config in resource.configs])
-            _check_values([config.name for config in resource.configs if config.value is None])
+            check_keys([config.name for config in resource.configs])
+            check_values([config.name for config in resource.configs if config.value is None])
             records += _replaced_records(view, key, {config.name: config.value for config in resource.configs})
         except ApiError as failure:
             error = ResultError.of(failure)
@@ -106,7 +101,7 @@ def altered_records(view: View, resource: ConfigResource, operations: Operations
     """Records of an incremental change of a resource that exists."""
     current = view.image.configs.of(resource)
     new_values = {
-        key: _operate(view, resource, key, operation, value, current.get(key))
+        key: operate(view.rules, resource.type, key, operation, value, current.get(key))
         for key, (operation, value) in operations.items()
     }
     records = _changed(resource, current, new_values)
@@ -118,7 +113,8 @@ def altered_records(view: View, resource: ConfigResource, operations: Operations
 def set_records(view: View, resource: ConfigResource, operations: Operations) -> list[VersionedRecord]:
     """Records of the configuration of a resource that is just being created."""
     new_values = {
-        key: _operate(view, resource, key, operation, value, None) for key, (operation, value) in operations.items()
+        key: operate(view.rules, resource.type, key, operation, value, None)
+        for key, (operation, value) in operations.items()
     }
     _validate(view, resource, {}, new_values)
     return _changed(resource, {}, new_values)
@@ -133,12 +129,16 @@ def _replaced_records(view: View, resource: ConfigResource, config: Mapping[str,
     return records
 
 
-def _check_keys(names: Sequence[str]) -> None:
+def check_keys(names: Sequence[str]) -> None:
     if len(set(names)) != len(names):
         raise ApiError(ErrorCode.INVALID_REQUEST, "The request names a key of this resource more than once.")
 
 
-def _check_values(names_without_value: Sequence[str]) -> None:
+def lacks_value(operation: int, value: str | None) -> bool:
+    return value is None and operation != ConfigOperation.DELETE
+
+
+def check_values(names_without_value: Sequence[str]) -> None:
     if names_without_value:
         raise ApiError(ErrorCode.INVALID_REQUEST, f"These keys have no value: {', '.join(names_without_value)}.")
 
@@ -158,8 +158,8 @@ def _check_resource(resource: ConfigResource, count: int) -> None:
         raise ApiError(ErrorCode.INVALID_REQUEST, "Log levels belong to a broker, which keeps them to itself.")
 
 
-def _operate(
-    view: View, resource: ConfigResource, key: str, operation: int, value: str | None, current: str | None
+def operate(
+    rules: ListRules, resource_type: int, key: str, operation: int, value: str | None, current: str | None
 ) -> str | None:
     """The value of a key after one operation; None if it is gone."""
     if operation == ConfigOperation.DELETE:
@@ -168,10 +168,10 @@ def _operate(
         return value
     if operation not in (ConfigOperation.APPEND, ConfigOperation.SUBTRACT):
         raise ApiError(ErrorCode.INVALID_REQUEST, f"{operation} is no operation on a key.")
-    if not view.rules.is_list(resource.type, key):
+    if not rules.is_list(resource_type, key):
         raise ApiError(ErrorCode.INVALID_CONFIG, f"Nothing can be added to or taken from {key}: it is not a list.")
     if current is None:
-        current = view.rules.default_value(resource.type, key)
+        current = rules.default_value(resource_type, key)
     entries = [entry for entry in (current or "").split(",") if entry]
     for entry in (value or "").split(","):
         if operation == ConfigOperation.SUBTRACT:

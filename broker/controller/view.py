@@ -37,16 +37,20 @@ class EffectiveConfig(NamedTuple):
     is_sensitive: bool
 
 
-class ConfigRules(Protocol):
+class ListRules(Protocol):
+    """What appending to a key and subtracting from it goes by."""
+
+    def is_list(self, resource_type: int, key: str) -> bool: ...
+
+    def default_value(self, resource_type: int, key: str) -> str | None: ...
+
+
+class ConfigRules(ListRules, Protocol):
     """What the controller must know of configuration keys."""
 
     def validate(self, resource: ConfigResource, config: Mapping[str, str], old_config: Mapping[str, str]) -> None:
         """Raises ApiError if the resource's name, a key or a value of its whole new configuration is not valid."""
         ...
-
-    def is_list(self, resource_type: int, key: str) -> bool: ...
-
-    def default_value(self, resource_type: int, key: str) -> str | None: ...
 
     def topic_value(
         self, key: str, topic: Mapping[str, str], broker: Mapping[str, str], cluster: Mapping[str, str]

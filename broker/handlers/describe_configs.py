@@ -1,4 +1,5 @@
-"""DescribeConfigs (API key 32), versions 1-4: what topics, this broker, all brokers' defaults and groups are set to.
+"""DescribeConfigs (API key 32), versions 1-4: what topics, this broker, all brokers' defaults, groups, subscriptions to
+clients' metrics, and loggers are set to.
 
 Every key is shown, with where its value comes from; on demand with all that was set for it, in the order in which it
 counts (synonyms), and with documentation. Secrets have no value. A broker answers for itself only, so clients must
@@ -9,9 +10,9 @@ from __future__ import annotations
 
 from broker.controller.topic_names import topic_name_problem
 from broker.handlers import broker_loggers
+from broker.handlers.config_changes import check_own_id
 from broker.handlers.context import RequestContext
 from broker.metadata.image import ConfigResource, ResourceType
-from config.definition import Type
 from config.dynamic import ConfigEntry, ConfigSource
 from protocol.errors import ApiError, ErrorCode
 from protocol.messages.describe_configs import DescribeConfigsRequest, DescribeConfigsResponse
@@ -61,19 +62,12 @@ def _entries(resource: DescribeConfigsRequest.DescribeConfigsResource, context: 
             if not name:
                 raise ApiError(ErrorCode.INVALID_REQUEST, "the name of a group must not be empty")
             return layers.describe_group(configs.of(ConfigResource(ResourceType.GROUP, name)), names)
+        case ResourceType.CLIENT_METRICS:
+            if not name:
+                raise ApiError(ErrorCode.INVALID_REQUEST, "the name of a subscription must not be empty")
+            return layers.describe_client_metrics(configs.of(ConfigResource(ResourceType.CLIENT_METRICS, name)), names)
         case other:
             raise ApiError(ErrorCode.INVALID_REQUEST, f"resources of type {other} have no configuration here")
-
-
-def check_kind(resource_type: int) -> None:
-    if resource_type not in ResourceType.ALL:
-        raise ApiError(ErrorCode.INVALID_REQUEST, f"resources of type {resource_type} have no configuration here")
-
-
-def check_own_id(name: str, context: RequestContext) -> None:
-    own_id = context.node.config.node_id
-    if name != str(own_id):
-        raise ApiError(ErrorCode.INVALID_REQUEST, f"this is broker {own_id}, not {name!r}: each must be asked itself")
 
 
 def _config(entry: ConfigEntry, request: DescribeConfigsRequest) -> Config:
@@ -85,7 +79,7 @@ def _config(entry: ConfigEntry, request: DescribeConfigsRequest) -> Config:
         is_sensitive=entry.key.is_sensitive,
         synonyms=_synonyms(entry) if request.include_synonyms else [],
         config_type=entry.key.type,
-        documentation=entry.key.documentation if request.include_documentation else None,
+        documentation=(entry.key.documentation or None) if request.include_documentation else None,
     )
 
 
@@ -102,8 +96,6 @@ def _loggers(resource: DescribeConfigsRequest.DescribeConfigsResource, context: 
             name=name,
             value=level,
             config_source=ConfigSource.DYNAMIC_BROKER_LOGGER,
-            config_type=Type.STRING,
-            documentation=None,
         )
         for name, level in broker_loggers.levels(resource.configuration_keys or None).items()
     ]

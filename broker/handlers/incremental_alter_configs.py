@@ -1,17 +1,23 @@
 """IncrementalAlterConfigs (API key 44), versions 0-1: set, delete, append to and subtract from configurations.
 
-The controller decides and stores, for topics, brokers and groups. What concerns one broker alone must come to that
-broker, which is the only one that can tell what it bears: so a broker's id is checked here, and levels of logs are
-changed here and not stored. Counterpart: ConfigAdminManager (KIP-339, KIP-412).
+The controller decides and stores, for topics, brokers, groups and client metrics, once this broker has checked what it
+can tell alone (`config_changes`). Levels of logs are changed here and not stored. Counterpart: ConfigAdminManager
+(KIP-339, KIP-412).
 """
 
 from __future__ import annotations
 
-from collections import Counter
-
+from broker.controller.configs import check_keys, check_values, lacks_value
 from broker.handlers import broker_loggers
+from broker.handlers.config_changes import (
+    altered_settings,
+    check_broker,
+    check_kind,
+    check_own_id,
+    divided,
+    stored_settings,
+)
 from broker.handlers.context import HandlerResult, RequestContext, then
-from broker.handlers.describe_configs import check_kind, check_own_id
 from broker.metadata.image import ResourceType
 from protocol.errors import ApiError, ErrorCode
 from protocol.messages.incremental_alter_configs import (
@@ -24,48 +30,47 @@ Answer = IncrementalAlterConfigsResponse.AlterConfigsResourceResponse
 
 
 def handle(request: IncrementalAlterConfigsRequest, context: RequestContext) -> HandlerResult:
-    counts = Counter((resource.resource_type, resource.resource_name) for resource in request.resources)
-    own: list[Answer] = []
-    others: list[Resource] = []
-    for resource in request.resources:
-        try:
-            if counts[resource.resource_type, resource.resource_name] > 1:
-                raise ApiError(ErrorCode.INVALID_REQUEST, "each resource must appear at most once")
-            if _is_done_here(resource, request.validate_only, context):
-                own.append(_answer(resource, ErrorCode.NONE, None))
-            else:
-                others.append(resource)
-        except ApiError as error:
-            own.append(_answer(resource, error.code, error.message or error.code.message))
+    done, others = divided(request.resources, lambda resource: _is_done_here(resource, request.validate_only, context))
+    answers = {place: _answer(request.resources[place], error) for place, error in done.items()}
+
+    def complete(response: IncrementalAlterConfigsResponse) -> IncrementalAlterConfigsResponse:
+        stored = {(each.resource_type, each.resource_name): each for each in response.responses}
+        response.responses = [
+            answers.get(place) or stored[resource.resource_type, resource.resource_name]
+            for place, resource in enumerate(request.resources)
+        ]
+        return response
+
     if not others:
-        return IncrementalAlterConfigsResponse(responses=own)
+        return complete(IncrementalAlterConfigsResponse())
     rest = IncrementalAlterConfigsRequest(resources=others, validate_only=request.validate_only)
-    return then(context.forward(rest), lambda response: _joined(response, own))
+    return then(context.forward(rest), complete)
 
 
 def _is_done_here(resource: Resource, validate_only: bool, context: RequestContext) -> bool:
+    name, changes = (
+        resource.resource_name,
+        [(each.name, each.config_operation, each.value) for each in resource.configs],
+    )
+    check_keys([each.name for each in resource.configs])
+    check_values([key for key, operation, value in changes if lacks_value(operation, value)])
     check_kind(resource.resource_type)
-    if resource.resource_type == ResourceType.BROKER and resource.resource_name:
-        check_own_id(resource.resource_name, context)
-    if resource.resource_type != ResourceType.BROKER_LOGGER:
-        return False
-    check_own_id(resource.resource_name, context)
-    changes = [(config.name, config.config_operation, config.value) for config in resource.configs]
-    if len({name for name, _, _ in changes}) < len(changes):
-        raise ApiError(ErrorCode.INVALID_REQUEST, "a logger is named twice")
-    broker_loggers.change(changes, validate_only=validate_only)
-    return True
+    if resource.resource_type == ResourceType.BROKER_LOGGER:
+        check_own_id(name, context)
+        broker_loggers.change(changes, validate_only=validate_only)
+        return True
+    if resource.resource_type == ResourceType.BROKER:
+        if name:
+            check_own_id(name, context)
+        stored = stored_settings(name, context)
+        check_broker(name, altered_settings(stored, changes), stored, context)
+    return False
 
 
-def _joined(response: IncrementalAlterConfigsResponse, own: list[Answer]) -> IncrementalAlterConfigsResponse:
-    response.responses.extend(own)
-    return response
-
-
-def _answer(resource: Resource, code: ErrorCode, message: str | None) -> Answer:
+def _answer(resource: Resource, error: ApiError | None) -> Answer:
     return Answer(
-        error_code=code,
-        error_message=message,
+        error_code=ErrorCode.NONE if error is None else error.code,
+        error_message=None if error is None else error.message or error.code.message,
         resource_type=resource.resource_type,
         resource_name=resource.resource_name,
     )

@@ -12,6 +12,7 @@ import org.apache.kafka.common.config.ConfigDef;
 import org.apache.kafka.coordinator.group.GroupConfig;
 import org.apache.kafka.server.config.AbstractKafkaConfig;
 import org.apache.kafka.server.config.DynamicBrokerConfig;
+import org.apache.kafka.server.metrics.ClientMetricsConfigs;
 import org.apache.kafka.storage.internals.log.LogConfig;
 
 /**
@@ -28,6 +29,8 @@ public class ConfigFacts {
                 print("broker", key, modes.getOrDefault(name, "read-only")));
             LogConfig.configKeys().forEach((name, key) -> print("topic", key, "cluster-wide"));
             GroupConfig.CONFIG_DEF.configKeys().forEach((name, key) -> print("group", key, "cluster-wide"));
+            ClientMetricsConfigs.configDef().configKeys().forEach((name, key) ->
+                print("client-metrics", key, "cluster-wide"));
             return;
         }
         String input = new String(System.in.readAllBytes(), StandardCharsets.US_ASCII);

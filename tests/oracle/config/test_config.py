@@ -9,12 +9,12 @@ import pytest
 
 from config.checks import relation_problems
 from config.definition import ConfigError, ConfigKey
-from config.keys import BROKER_KEYS, GROUP_KEYS, TOPIC_KEYS
+from config.keys import BROKER_KEYS, CLIENT_METRICS_KEYS, GROUP_KEYS, TOPIC_KEYS
 from config.node_config import NodeConfig
 from config.properties import parse_properties
 from tests.support.kafka_peer import compile_java, run_java
 
-TABLES = {"broker": BROKER_KEYS, "topic": TOPIC_KEYS, "group": GROUP_KEYS}
+TABLES = {"broker": BROKER_KEYS, "topic": TOPIC_KEYS, "group": GROUP_KEYS, "client-metrics": CLIENT_METRICS_KEYS}
 
 COMBINED = """
 process.roles=broker,controller
@@ -87,6 +87,7 @@ VARIANTS = {
         "cordoned.log.dirs=*,/tmp/kafka-logs",
         "cordoned.log.dirs=/tmp/kafka-logs",
         "log.cleaner.threads=1000",
+        "log.cleaner.threads=0",
         "log.cleanup.policy=compact,delete",
         "log.cleanup.policy=",
         "log.cleanup.policy=remove",
@@ -190,7 +191,7 @@ def test_the_table_is_that_of_apache_kafka(classes: Path) -> None:
         assert facts_of(key, theirs[2]) == theirs, name
         assert key.internal == (is_internal == "true"), name
         compared += 1
-    assert compared >= 340 + 33 + 17
+    assert compared >= 340 + 33 + 17 + 3
 
 
 def facts_of(key: ConfigKey, their_validator: str) -> list[str]:

@@ -40,7 +40,10 @@ def test_what_is_valid_passes(rules: ConfigRulesOfNode, resource: ConfigResource
         (ALL_BROKERS, {"cordoned.log.dirs": "*"}, ErrorCode.INVALID_CONFIG),
         (ConfigResource(ResourceType.BROKER, "one"), {}, ErrorCode.INVALID_REQUEST),
         (ConfigResource(ResourceType.GROUP, ""), {}, ErrorCode.INVALID_REQUEST),
-        (ConfigResource(ResourceType.CLIENT_METRICS, "all"), {}, ErrorCode.INVALID_REQUEST),
+        (ConfigResource(ResourceType.CLIENT_METRICS, ""), {}, ErrorCode.INVALID_REQUEST),
+        (ConfigResource(ResourceType.CLIENT_METRICS, "all"), {"interval.ms": "1"}, ErrorCode.INVALID_REQUEST),
+        (ConfigResource(ResourceType.CLIENT_METRICS, "all"), {"match": "a"}, ErrorCode.INVALID_CONFIG),
+        (ConfigResource(1, "x"), {}, ErrorCode.INVALID_REQUEST),
     ],
 )
 def test_what_is_not_valid_has_an_error_code(

@@ -80,13 +80,51 @@ def test_a_topic_keeps_its_default_where_a_stored_value_cannot_be_read() -> None
 )
 def test_what_all_brokers_may_not_set(name: str, text: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        layers().check_broker({name: text}, is_cluster_default=True)
+        layers().check_broker({name: text}, {}, is_cluster_default=True)
 
 
 def test_what_brokers_may_set() -> None:
-    layers().check_broker({"log.retention.ms": "5", "max.connections": "9"}, is_cluster_default=True)
-    layers().check_broker({"leader.replication.throttled.rate": "1000"}, is_cluster_default=False)
-    layers().check_broker({"cordoned.log.dirs": "*"}, is_cluster_default=False)
+    layers().check_broker({"log.retention.ms": "5", "max.connections": "9"}, {}, is_cluster_default=True)
+    layers().check_broker({"leader.replication.throttled.rate": "1000"}, {}, is_cluster_default=False)
+    layers().check_broker({"cordoned.log.dirs": "*"}, {}, is_cluster_default=False)
+
+
+def test_what_was_stored_before_stands_in_nobodys_way() -> None:
+    stored = {"plugin.setting": "x", "log.retention.ms": "5"}
+    layers().check_broker({**stored, "max.connections": "9"}, stored, is_cluster_default=False)
+    with pytest.raises(UnknownKeyError):
+        layers().check_broker({"plugin.setting": "y"}, stored, is_cluster_default=False)
+
+
+def test_a_change_is_judged_beside_what_is_set_elsewhere() -> None:
+    set_for_all = layers(cluster={"log.local.retention.ms": "1000"})
+    set_for_all.check_broker({"log.retention.ms": "1000"}, {}, is_cluster_default=False)
+    with pytest.raises(ConfigError, match="must not be above"):
+        set_for_all.check_broker({"log.retention.ms": "999"}, {}, is_cluster_default=False)
+    with pytest.raises(ConfigError, match="must not be above"):
+        layers(broker={"log.local.retention.ms": "1000"}).check_broker(
+            {"log.retention.ms": "999"}, {}, is_cluster_default=True
+        )
+
+
+def test_what_cannot_be_used_of_stored_values_is_left_out() -> None:
+    made = layers(
+        cluster={"log.retention.ms": "soon", "cordoned.log.dirs": "*", "max.connections": "9"},
+        broker={"num.partitions": "4", "log.segment.bytes": "2000000", "plugin.setting": "secret"},
+    )
+    assert made.effective.max_connections == 9
+    assert made.effective.log_segment_bytes == 2_000_000
+    assert made.effective.num_partitions == 1
+    assert made.effective.log_retention_ms == 7 * 24 * 3_600_000
+
+
+def test_a_dynamic_value_takes_the_place_of_its_alternatives() -> None:
+    made = layers("log.retention.hours=5", cluster={"log.retention.ms": "7"})
+    entries = made.describe_broker(["log.retention.ms", "log.retention.hours"])
+    assert [(entry.key.name, entry.value) for entry in entries] == [
+        ("log.retention.hours", "168"),
+        ("log.retention.ms", "7"),
+    ]
 
 
 def test_groups_stay_within_the_brokers_bounds() -> None:
@@ -170,3 +208,33 @@ def test_a_groups_entries() -> None:
     assert (heartbeat.value, heartbeat.source) == ("6000", ConfigSource.GROUP)
     reset = described(entries, "share.auto.offset.reset")
     assert (reset.value, reset.source) == ("latest", ConfigSource.DEFAULT)
+
+
+def test_keys_that_nobody_knows_may_be_secrets() -> None:
+    static = load_node_config(overrides=["plugin.setting=secret"]).config
+    made = ConfigLayers(static, {"other.setting": "secret"}, {})
+    entry = described(made.describe_broker(), "plugin.setting")
+    assert (entry.value, entry.source, entry.is_read_only) == (None, ConfigSource.STATIC_BROKER, True)
+    assert entry.key.is_sensitive
+    assert entry.synonyms == [EntrySynonym("plugin.setting", None, ConfigSource.STATIC_BROKER)]
+    (entry,) = made.describe_cluster_default()
+    assert (entry.key.name, entry.value) == ("other.setting", None)
+
+
+def test_internal_keys_are_shown_where_they_are_set() -> None:
+    name = "log.initial.task.delay.ms"
+    assert layers().describe_broker([name]) == []
+    assert described(layers(f"{name}=5").describe_broker(), name).value == "5"
+    assert layers().describe_topic({}, ["internal.segment.bytes"]) == []
+    entries = layers().describe_topic({"internal.segment.bytes": "5"})
+    assert described(entries, "internal.segment.bytes").value == "5"
+
+
+def test_client_metrics_entries() -> None:
+    entries = ConfigLayers.describe_client_metrics({"interval.ms": "1000"})
+    assert [(entry.key.name, entry.value, entry.source) for entry in entries] == [
+        ("interval.ms", "1000", ConfigSource.CLIENT_METRICS),
+        ("match", "", ConfigSource.DEFAULT),
+        ("metrics", "", ConfigSource.DEFAULT),
+    ]
+    assert entries[1].synonyms == []

@@ -3,10 +3,23 @@ import re
 from config.definition import ConfigKey, Effect
 from config.document import ROOT, attributes_module, configuration_document
 from config.dynamic import TOPIC_SYNONYMS
-from config.keys import BROKER_KEYS, GROUP_KEYS, OWN_KEYS, REFUSALS, REFUSED_UNKNOWN_KEYS, TOPIC_KEYS
+from config.keys import (
+    BROKER_KEYS,
+    CLIENT_METRICS_KEYS,
+    GROUP_KEYS,
+    OWN_KEYS,
+    REFUSALS,
+    REFUSED_UNKNOWN_KEYS,
+    TOPIC_KEYS,
+)
 from config.node_config import DERIVED_ATTRIBUTES
 
-ALL_KEYS: list[ConfigKey] = [*BROKER_KEYS.values(), *TOPIC_KEYS.values(), *GROUP_KEYS.values()]
+ALL_KEYS: list[ConfigKey] = [
+    *BROKER_KEYS.values(),
+    *TOPIC_KEYS.values(),
+    *GROUP_KEYS.values(),
+    *CLIENT_METRICS_KEYS.values(),
+]
 
 
 def test_has_every_key_of_kafka() -> None:
@@ -14,6 +27,7 @@ def test_has_every_key_of_kafka() -> None:
     assert len(shown) == 340
     assert len([key for key in TOPIC_KEYS.values() if not key.internal]) == 33
     assert len(GROUP_KEYS) == 17
+    assert len(CLIENT_METRICS_KEYS) == 3
 
 
 def test_every_default_is_allowed() -> None:
@@ -93,6 +107,9 @@ def test_the_keys_with_effect_are_those_that_are_read() -> None:
     """The table must not promise what no code reads, nor deny what some code does."""
     sources = "\n".join(path.read_text() for path in (ROOT / "broker").rglob("*.py"))
     words = set(re.findall(r"[a-z_]+", sources)) | set(re.findall(r'"([a-z.]+)"', sources))
+    quoted = set(re.findall(r'"([a-z0-9.]+)"', sources))
+    promised_to_topics = {key.name for key in TOPIC_KEYS.values() if key.effect is Effect.EFFECT}
+    assert sorted(promised_to_topics - quoted) == [], "these promise an effect on topics, and nothing reads them"
     used_for_topics = {
         synonym.name
         for name, synonyms in TOPIC_SYNONYMS.items()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from broker import logs
 from protocol.errors import ErrorCode
 from protocol.messages.create_topics import CreateTopicsRequest, CreateTopicsResponse
 from protocol.messages.describe_configs import DescribeConfigsRequest, DescribeConfigsResponse
@@ -38,10 +39,11 @@ async def client(node: MiniNode) -> AsyncIterator[WireClient]:
 
 @pytest.fixture
 def server_level() -> Iterator[None]:
-    logger = logging.getLogger("broker.server")
-    before = logger.level
+    root = logging.getLogger()
+    before = root.level
     yield
-    logger.setLevel(before)
+    logs.set_level("server", None)
+    logs.set_level(logs.ROOT, before)
 
 
 async def describe(
@@ -118,6 +120,12 @@ async def test_levels_of_logs(client: WireClient) -> None:
     assert await alter("root", 1, None) == ErrorCode.INVALID_REQUEST
     assert await alter("server", 0, "INFO", broker="2") == ErrorCode.INVALID_REQUEST
     assert logging.getLogger("broker.server").level == logging.DEBUG
+    # What has no level of its own follows the root.
+    assert await alter("root", 0, "ERROR") == ErrorCode.NONE
+    assert logging.getLogger("broker.server").level == logging.DEBUG
+    assert logging.getLogger("raft").level == logging.ERROR
+    assert await alter("server", 1, None) == ErrorCode.NONE
+    assert logging.getLogger("broker.server").level == logging.ERROR
 
 
 async def test_forwarding(node: MiniNode, client: WireClient) -> None:
