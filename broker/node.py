@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from typing import TypeVar
@@ -44,6 +43,7 @@ from broker.metadata_news import MetadataNews
 from broker.metrics.elections import ElectionCounts
 from broker.metrics.listener import MetricsListener
 from broker.metrics.loop_watch import LoopWatch
+from broker.node_listeners import NodeListeners, server_limits
 from broker.periodic import PeriodicJobs
 from broker.producer_ids import ProducerIds
 from broker.quorum_member import QuorumMember
@@ -52,8 +52,9 @@ from broker.replication.fetch_session import FetchSessions
 from broker.replication.maintenance import Maintenance
 from broker.replication.publisher import ReplicaPublisher
 from broker.replication.replica_manager import ReplicaManager
-from broker.server.listeners import Server, ServerLimits
-from broker.sockets import bind, connections_max, own_host_name, raise_descriptor_limit
+from broker.server.listeners import Server
+from broker.sockets import own_host_name
+from config.dynamic import ConfigLayers
 from config.listeners import SECURITY_PROTOCOLS, Endpoint
 from config.node_config import NodeConfig
 from config.single_node import is_single_node
@@ -79,11 +80,9 @@ class Node:
         self._environment = environment
         self.failed = asyncio.Event()
         """Set when the node cannot go on; stop it then."""
-        self.endpoints: list[Endpoint] = []
-        """What this node listens on, with its real ports."""
+        self.listeners = NodeListeners(config)
         self._fault: BaseException | None = None
         self._faulted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._sockets: list[tuple[Endpoint, socket.socket]] = []
         self._is_loaded = False
         self._is_started = False
         self._is_stopping = False
@@ -114,7 +113,8 @@ class Node:
                 "process.roles be broker,controller, and the quorum's voters or bootstrap servers this node alone"
             )
         await self._open_directories()
-        self._bind()
+        self._down.callback(self.listeners.close)
+        self.listeners.bind()
         self.loop_watch.start()
         self._down.callback(self.loop_watch.stop)
         self._down.callback(self.metrics.close)
@@ -142,6 +142,7 @@ class Node:
             )
         if loading is None:
             await self._unless_failed(self._until_replayed())
+            self.dynamic_config.take(self.quorum.loader.image)
             self._replica_publisher.foresee(self.quorum.loader.image)
             loading = asyncio.ensure_future(self._load_logs())
         await self._unless_failed(loading)
@@ -150,10 +151,7 @@ class Node:
         self.lifecycle.start()
         await self._unless_failed(self.lifecycle.wait_until_caught_up())
         self.maintenance.start(self._jobs, self._config)
-        for endpoint, bound in self._sockets:
-            is_controller = self._config.is_controller_listener(endpoint.listener_name)
-            server = self.controller_server if is_controller else self.server
-            await server.listen(endpoint.listener_name, bound)
+        await self.listeners.open(self.server, self.controller_server)
         await self._unless_failed(self.lifecycle.wait_until_unfenced())
         self._down.push_async_callback(self._hand_over)
         self._is_started = True
@@ -218,13 +216,10 @@ class Node:
         assert directory_id is not None
         return directory_id
 
-    def _bind(self) -> None:
-        for endpoint in self._config.listeners:
-            bound = bind(endpoint.host, endpoint.port)
-            self._down.callback(bound.close)
-            _set_buffers(bound, self._config)
-            self._sockets.append((endpoint, bound))
-            self.endpoints.append(endpoint._replace(port=bound.getsockname()[1]))
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """What this node listens on, with its real ports."""
+        return self.listeners.endpoints
 
     def _registered(self, *, is_controller: bool) -> list[RegisteredEndpoint]:
         """Where others are told to find this node: as advertised, with the ports and the host name filled in."""
@@ -276,7 +271,13 @@ class Node:
         self._replica_publisher = ReplicaPublisher(
             config.node_id, self.replicas, self.dynamic_config.layers, self._assignments.assign, clock, executor
         )
-        self.dynamic_config.add_listener(self._replica_publisher.reconfigure)
+        for listener in (
+            self._replica_publisher.reconfigure,
+            self.listeners.reconfigure,
+            self._cordon,
+        ):
+            self.dynamic_config.add_listener(listener)
+        self._cordon(self.dynamic_config.layers)
         self.groups = GroupCoordinator(
             GroupSettings.of_node(config),
             CoordinatorLog(self.replicas, clock, executor),
@@ -298,7 +299,7 @@ class Node:
             cluster_id=self._cluster_id,
             quorum_leader=lambda: quorum.raft.leader_and_epoch.leader_id,
         )
-        limits = _server_limits(config)
+        limits = server_limits(config)
         self.dispatcher = Dispatcher(self.services)
         self.server = Server(self.dispatcher.start, limits, clock, executor)
         self.controller_dispatcher = Dispatcher(self.services, ListenerKind.CONTROLLER)
@@ -330,10 +331,18 @@ class Node:
         )
         quorum.install_last_publishers()
 
+    def _cordon(self, layers: ConfigLayers) -> None:
+        cordoned = frozenset(layers.effective.cordoned_log_dirs)
+        if cordoned != self.directories.cordoned:
+            self.directories.cordoned = cordoned
+            self.lifecycle.on_cordoned_change()
+
     def _cordoned_directories(self) -> list[Uuid]:
-        cordoned = set(self.dynamic_config.config.cordoned_log_dirs)
+        directories = self.directories
         return [
-            each.id for path, each in self.directories.directories.items() if each.id is not None and path in cordoned
+            each.id
+            for path, each in directories.directories.items()
+            if each.id is not None and path in directories.cordoned
         ]
 
     async def _load_logs(self) -> None:
@@ -341,7 +350,7 @@ class Node:
         executor, directories, now_ms = self._environment.executor, self.directories, self._environment.clock.wall_ms()
         started_s = self._environment.clock.monotonic()
         jobs = await executor.run(directories.begin_load, self._replica_publisher.log_config, now_ms)
-        threads = self._config.num_recovery_threads_per_data_dir
+        threads = self.dynamic_config.config.num_recovery_threads_per_data_dir
         await asyncio.gather(
             *(
                 executor.lane(f"{path}:load", threads).run(run_jobs, part)
@@ -433,31 +442,6 @@ LOADED_AT_ONCE = 32
 """Logs that one executor call opens or closes."""
 
 
-def _set_buffers(bound: socket.socket, config: NodeConfig) -> None:
-    """Accepted connections inherit the sizes. Where nothing is set the kernel's own tuning does better than Kafka's
-    default of 100 KB."""
-    for key, option, size in (
-        ("socket.receive.buffer.bytes", socket.SO_RCVBUF, config.socket_receive_buffer_bytes),
-        ("socket.send.buffer.bytes", socket.SO_SNDBUF, config.socket_send_buffer_bytes),
-    ):
-        if key in config.original and size > 0:
-            bound.setsockopt(socket.SOL_SOCKET, option, size)
-
-
 def run_jobs(jobs: Sequence[LoadJob | CloseJob]) -> None:
     for job in jobs:
         job.run()
-
-
-def _server_limits(config: NodeConfig) -> ServerLimits:
-    return ServerLimits(
-        max_frame_bytes=config.socket_request_max_bytes,
-        **({"request_memory_bytes": config.queued_max_request_bytes} if config.queued_max_request_bytes > 0 else {}),
-        max_connections=min(config.max_connections, connections_max(raise_descriptor_limit())),
-        max_connections_per_ip=config.max_connections_per_ip,
-        max_connections_per_ip_overrides=config.max_connections_per_ip_overrides,
-        max_idle_s=config.connections_max_idle_ms / 1000,
-        **({"backlog": config.socket_listen_backlog_size} if "socket.listen.backlog.size" in config.original else {}),
-        in_flight_max=config.barnabas_connection_max_queued_requests,
-        write_buffer_bytes=config.barnabas_connection_max_queued_bytes,
-    )

@@ -245,6 +245,14 @@ class Connection(asyncio.BufferedProtocol):
         self._memory_wait = False
         self._control_reading()
 
+    def wait_for_turn(self) -> None:
+        """Starts nothing until `turn_came`: too many connections came at once."""
+        self._held = True
+
+    def turn_came(self) -> None:
+        self._held = False
+        self._run()
+
     def close_for(self, reason: str) -> None:
         """Disconnects at once."""
         if self._transport is not None:

@@ -1,7 +1,8 @@
 """What connections of a node share: how many there may be, memory for their requests, and the time they may stay
 silent.
 
-`ConnectionQuota` counts connections (`max.connections`, `max.connections.per.ip` and its overrides). `RequestMemory`
+`ConnectionQuota` counts connections (`max.connections`, also of a listener, `max.connections.per.ip` and its overrides)
+and says how long one too many in a second has to wait (`max.connection.creation.rate`). `RequestMemory`
 is Kafka's `queued.max.request.bytes`: the sum of what partly received and waiting requests hold; who passes it stops
 reading until there is room. `IdleWheel` finds connections that were silent for `connections.max.idle.ms`, and senders
 that trickle, without a timer a connection.
@@ -14,44 +15,104 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 SLOW_SENDER_GRACE_S = 30.0
 SLOW_SENDER_MIN_BYTES_PER_S = 4096
 """A frame in progress for longer than the grace must have come, since then, at this rate at least."""
 
 
-class ConnectionQuota:
+NO_LIMIT = -1
+
+
+class ListenerLimits(NamedTuple):
+    """What one listener may have of the node's connections; -1 stands for no limit of its own."""
+
+    max_connections: int = NO_LIMIT
+    max_creation_rate: int = NO_LIMIT
+
+
+class ConnectionLimits(NamedTuple):
     """Limits are inclusive; -1 stands for none."""
 
-    def __init__(self, max_connections: int, max_per_ip: int, per_ip_overrides: Mapping[str, int]) -> None:
-        self._max_connections = max_connections
-        self._max_per_ip = max_per_ip
-        self._overrides = per_ip_overrides
+    max_connections: int = NO_LIMIT
+    max_per_ip: int = NO_LIMIT
+    per_ip_overrides: Mapping[str, int] = MappingProxyType({})
+    max_creation_rate: int = NO_LIMIT
+    of_listeners: Mapping[str, ListenerLimits] = MappingProxyType({})
+
+
+class ConnectionQuota:
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self.limits = limits
         self._by_ip: Counter[str] = Counter()
+        self._by_listener: Counter[str] = Counter()
+        self._paces: dict[str, Pace] = {}
         self.count = 0
         self.refused = 0
 
-    def acquire(self, host: str) -> str | None:
+    def acquire(self, listener_name: str, host: str) -> str | None:
         """Counts a new connection, or tells why there may be no more; each that was counted must be released."""
-        limit = self._overrides.get(host, self._max_per_ip)
-        reason = None
-        if self.count >= self._max_connections >= 0:
-            reason = f"{self.count} connections are open, no more are allowed (max.connections)"
-        elif self._by_ip[host] >= limit >= 0:
-            reason = f"{self._by_ip[host]} connections of {host} are open, no more are allowed (max.connections.per.ip)"
-        if reason is not None:
-            self.refused += 1
-            return reason
+        limits = self.limits
+        of_listener = limits.of_listeners.get(listener_name, _UNLIMITED)
+        per_ip = limits.per_ip_overrides.get(host, limits.max_per_ip)
+        for count, limit, what in (
+            (self.count, limits.max_connections, "are open, no more are allowed (max.connections)"),
+            (
+                self._by_listener[listener_name],
+                of_listener.max_connections,
+                f"of {listener_name} are open, no more are allowed (max.connections of the listener)",
+            ),
+            (self._by_ip[host], per_ip, f"of {host} are open, no more are allowed (max.connections.per.ip)"),
+        ):
+            if count >= limit >= 0:
+                self.refused += 1
+                return f"{count} connections {what}"
         self.count += 1
         self._by_ip[host] += 1
+        self._by_listener[listener_name] += 1
         return None
 
-    def release(self, host: str) -> None:
+    def release(self, listener_name: str, host: str) -> None:
         self.count -= 1
+        self._by_listener[listener_name] -= 1
         self._by_ip[host] -= 1
         if not self._by_ip[host]:
             del self._by_ip[host]
+
+    def delay_s(self, listener_name: str, now_s: float) -> float:
+        """How long a new connection has to wait for its turn (`max.connection.creation.rate`)."""
+        of_listener = self.limits.of_listeners.get(listener_name, _UNLIMITED)
+        return max(
+            self._paces.setdefault(name, Pace()).delay_s(rate, now_s) if rate > 0 else 0.0
+            for name, rate in (("", self.limits.max_creation_rate), (listener_name, of_listener.max_creation_rate))
+        )
+
+    def excess(self, listener_name: str) -> int:
+        """How many connections a listener has above the limits, which may have become lower."""
+        limits = self.limits
+        of_listener = limits.of_listeners.get(listener_name, _UNLIMITED).max_connections
+        return max(
+            self.count - limits.max_connections if limits.max_connections >= 0 else 0,
+            self._by_listener[listener_name] - of_listener if of_listener >= 0 else 0,
+            0,
+        )
+
+
+class Pace:
+    """Turns at a rate: as many at once as there are in a second, then one after the other."""
+
+    def __init__(self) -> None:
+        self._next_s = 0.0
+
+    def delay_s(self, rate: int, now_s: float) -> float:
+        turn_s = max(self._next_s, now_s - 1.0 + 1.0 / rate)
+        self._next_s = turn_s + 1.0 / rate
+        return max(turn_s - now_s, 0.0)
+
+
+_UNLIMITED = ListenerLimits()
 
 
 class MemoryWaiter(Protocol):

@@ -13,13 +13,13 @@ import asyncio
 import logging
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from broker.environment import Clock, Executor
 from broker.server.connection import Connection, Frame, Outcome
-from broker.server.limits import ConnectionQuota, IdleWheel, RequestMemory
+from broker.server.limits import ConnectionLimits, ConnectionQuota, IdleWheel, RequestMemory
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +36,7 @@ StartRequest = Callable[[Frame, Connection], Outcome]
 class ServerLimits:
     max_frame_bytes: int = 100 * 1024 * 1024
     request_memory_bytes: int = 1024 * 1024 * 1024
-    max_connections: int = -1
-    max_connections_per_ip: int = -1
-    max_connections_per_ip_overrides: Mapping[str, int] = field(default_factory=dict)
+    connections: ConnectionLimits = field(default_factory=ConnectionLimits)
     max_idle_s: float = 600.0
     backlog: int = 4096
     """Connections that wait to be accepted. Beyond it the kernel drops them, and clients try again after a second; for
@@ -58,19 +56,17 @@ class Server:
         self.write_buffer_bytes = limits.write_buffer_bytes
         self.scratch = memoryview(bytearray(SCRATCH_BYTES))
         self.memory = RequestMemory(limits.request_memory_bytes)
-        self.quota = ConnectionQuota(
-            limits.max_connections, limits.max_connections_per_ip, limits.max_connections_per_ip_overrides
-        )
+        self.quota = ConnectionQuota(limits.connections)
         self.wheel = IdleWheel(limits.max_idle_s, clock.monotonic())
         self.loop = asyncio.get_running_loop()
         self.clock = clock
         self.accepted: Counter[str] = Counter()
         """Connections since the start, by listener."""
         self.closed_count: Counter[str] = Counter()
-        self._backlog = limits.backlog
+        self.backlog = limits.backlog
         self._connections: dict[Connection, None] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: dict[str, asyncio.Server] = {}
         self._closes_in_tick = 0
         self._ticker: asyncio.TimerHandle | None = self.loop.call_later(TICK_S, self._tick)
 
@@ -84,13 +80,36 @@ class Server:
 
     async def listen(self, listener_name: str, bound: socket.socket) -> None:
         """Accepts connections on a socket that is bound; it belongs to the server from now on."""
-        self._listeners.append(
-            await self.loop.create_server(lambda: Connection(self, listener_name), sock=bound, backlog=self._backlog)
+        self._listeners[listener_name] = await self.loop.create_server(
+            lambda: Connection(self, listener_name), sock=bound, backlog=self.backlog
         )
+
+    def close_listener(self, listener_name: str) -> None:
+        """Accepts nothing more there, and closes the connections of the listener."""
+        listener = self._listeners.pop(listener_name, None)
+        if listener is not None:
+            listener.close()
+        for connection in self._connections_of(listener_name):
+            connection.close_for(f"listener {listener_name} is closed")
+
+    def limit_connections(self, limits: ConnectionLimits) -> None:
+        """New limits; connections above them are closed at once, those that did nothing for longest first."""
+        self.quota.limits = limits
+        for listener_name in self._listeners:
+            excess = self.quota.excess(listener_name)
+            if excess:
+                by_use = sorted(
+                    self._connections_of(listener_name), key=lambda each: (not each.is_idle, each.last_active_s)
+                )
+                for connection in by_use[:excess]:
+                    connection.close_for("more connections than max.connections now allows")
+
+    def _connections_of(self, listener_name: str) -> list[Connection]:
+        return [each for each in self._connections if each.listener_name == listener_name]
 
     async def stop(self, grace_s: float) -> None:
         """Refuses new connections, lets what was begun be answered for at most `grace_s`, and closes all."""
-        for listener in self._listeners:
+        for listener in self._listeners.values():
             listener.close()
         for connection in list(self._connections):
             connection.stop_requests()
@@ -110,18 +129,22 @@ class Server:
 
     def opened(self, connection: Connection) -> bool:
         self.accepted[connection.listener_name] += 1
-        refusal = self.quota.acquire(connection.client_host)
+        refusal = self.quota.acquire(connection.listener_name, connection.client_host)
         if refusal is not None:
             self.report_closed(connection, refusal)
             return False
         self._connections[connection] = None
         self.wheel.add(connection)
+        delay_s = self.quota.delay_s(connection.listener_name, self.clock.monotonic())
+        if delay_s:
+            connection.wait_for_turn()
+            self.loop.call_later(delay_s, connection.turn_came)
         return True
 
     def closed(self, connection: Connection) -> None:
         del self._connections[connection]
         self.closed_count[connection.listener_name] += 1
-        self.quota.release(connection.client_host)
+        self.quota.release(connection.listener_name, connection.client_host)
         self.wheel.remove(connection)
         self.memory.stop_waiting(connection)
 

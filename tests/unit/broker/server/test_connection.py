@@ -12,6 +12,7 @@ import pytest
 
 from broker.file_range import FileRange
 from broker.server import connection as connection_module
+from broker.server.limits import ConnectionLimits
 from broker.server.listeners import SCRATCH_BYTES, ServerLimits
 from broker.server.receiver import SPARING_BYTES
 from storage.files import DiskFiles
@@ -196,12 +197,12 @@ async def test_parked_requests_of_a_lost_connection_are_given_up() -> None:
 
 
 async def test_connections_are_limited_by_number_and_by_address() -> None:
-    async with serving(ServerLimits(max_connections=2)) as harness:
+    async with serving(ServerLimits(connections=ConnectionLimits(max_connections=2))) as harness:
         await _expect_third_refused(harness)
-    async with serving(ServerLimits(max_connections_per_ip=2)) as harness:
+    async with serving(ServerLimits(connections=ConnectionLimits(max_per_ip=2))) as harness:
         await _expect_third_refused(harness)
     overrides = {"127.0.0.1": 2}
-    async with serving(ServerLimits(max_connections_per_ip=0, max_connections_per_ip_overrides=overrides)) as harness:
+    async with serving(ServerLimits(connections=ConnectionLimits(max_per_ip=0, per_ip_overrides=overrides))) as harness:
         await _expect_third_refused(harness)
 
 

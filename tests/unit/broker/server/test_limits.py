@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from broker.server.limits import ConnectionQuota, IdleWheel, RequestMemory
+from broker.server.limits import ConnectionLimits, ConnectionQuota, IdleWheel, ListenerLimits, Pace, RequestMemory
 
 
 class Peer:
@@ -22,16 +22,46 @@ class Peer:
 
 
 def test_quota_counts_and_releases() -> None:
-    quota = ConnectionQuota(3, 2, {"9.9.9.9": 0})
-    assert quota.acquire("1.1.1.1") is None
-    assert quota.acquire("1.1.1.1") is None
-    assert "per.ip" in (quota.acquire("1.1.1.1") or "")
-    assert "per.ip" in (quota.acquire("9.9.9.9") or "")
-    assert quota.acquire("2.2.2.2") is None
-    assert "max.connections)" in (quota.acquire("2.2.2.2") or "")
-    quota.release("1.1.1.1")
-    assert quota.acquire("1.1.1.1") is None
+    quota = ConnectionQuota(ConnectionLimits(3, 2, {"9.9.9.9": 0}))
+    assert quota.acquire("PLAINTEXT", "1.1.1.1") is None
+    assert quota.acquire("PLAINTEXT", "1.1.1.1") is None
+    assert "per.ip" in (quota.acquire("PLAINTEXT", "1.1.1.1") or "")
+    assert "per.ip" in (quota.acquire("PLAINTEXT", "9.9.9.9") or "")
+    assert quota.acquire("PLAINTEXT", "2.2.2.2") is None
+    assert "max.connections)" in (quota.acquire("PLAINTEXT", "2.2.2.2") or "")
+    quota.release("PLAINTEXT", "1.1.1.1")
+    assert quota.acquire("PLAINTEXT", "1.1.1.1") is None
     assert quota.count == 3
+
+
+def test_a_listener_may_have_limits_of_its_own() -> None:
+    quota = ConnectionQuota(ConnectionLimits(3, of_listeners={"EXTRA": ListenerLimits(max_connections=1)}))
+    assert quota.acquire("EXTRA", "1.1.1.1") is None
+    assert "EXTRA" in (quota.acquire("EXTRA", "1.1.1.1") or "")
+    for _ in range(2):
+        assert quota.acquire("PLAINTEXT", "1.1.1.1") is None
+    assert (quota.excess("EXTRA"), quota.excess("PLAINTEXT")) == (0, 0)
+    quota.limits = ConnectionLimits(2, of_listeners={"EXTRA": ListenerLimits(max_connections=0)})
+    assert (quota.excess("EXTRA"), quota.excess("PLAINTEXT")) == (1, 1)
+    quota.release("EXTRA", "1.1.1.1")
+    assert (quota.excess("EXTRA"), quota.excess("PLAINTEXT")) == (0, 0)
+
+
+def test_turns_come_at_a_rate() -> None:
+    pace = Pace()
+    # A second's worth at once, the rest one after the other.
+    assert [pace.delay_s(4, 100.0) for _ in range(6)] == [0.0, 0.0, 0.0, 0.0, 0.25, 0.5]
+    assert pace.delay_s(4, 101.0) == 0.0
+    assert [pace.delay_s(4, 200.0) for _ in range(5)] == [0.0, 0.0, 0.0, 0.0, 0.25]
+
+
+def test_new_connections_wait_for_the_slower_of_two_rates() -> None:
+    limits = ConnectionLimits(max_creation_rate=4, of_listeners={"EXTRA": ListenerLimits(max_creation_rate=1)})
+    quota = ConnectionQuota(limits)
+    assert [quota.delay_s("EXTRA", 100.0) for _ in range(3)] == [0.0, 1.0, 2.0]
+    assert [quota.delay_s("PLAINTEXT", 100.0) for _ in range(2)] == [0.0, 0.25]
+    quota.limits = ConnectionLimits()
+    assert quota.delay_s("EXTRA", 100.0) == 0.0
 
 
 def test_idle_connections_are_closed_on_time_and_active_ones_are_not() -> None:
