@@ -33,6 +33,9 @@ PROPERTIES = {
     "log.retention.ms": "-1",
     "socket.request.max.bytes": "4194304",
     "max.request.partition.size.limit": "10",
+    # One for tests, which is shown only where it is set, and one that nobody knows.
+    "log.initial.task.delay.ms": "30000",
+    "plugin.setting": "abc",
 }
 LEVELS = ("group", "transaction", "share", "streams", "eligible.leader.replicas")
 """Features at level 0, as a cluster of ours has them until they are served."""

@@ -138,6 +138,20 @@ DIFFERENCES: tuple[Difference, ...] = (
     ),
     Difference(
         "DescribeConfigs",
+        "a_kind_that_does_not_exist_among_others",
+        "",
+        "A kind of resource that does not exist is an error of that resource.",
+        "Apache Kafka refuses the whole request for it.",
+    ),
+    Difference(
+        "IncrementalAlterConfigs",
+        "every_key_of_a_topic",
+        r"remote\.storage\.enable|remote\.log\.",
+        "Remote storage cannot be switched on for a topic.",
+        "It is not served yet.",
+    ),
+    Difference(
+        "DescribeConfigs",
         "the_broker",
         r"configs\.(barnabas\.|metrics\.(port|host)\b)",
         "There are keys of our own: metrics.port, metrics.host, and those which begin with barnabas.",
