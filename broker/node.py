@@ -59,7 +59,7 @@ from config.listeners import SECURITY_PROTOCOLS, Endpoint
 from config.node_config import NodeConfig
 from config.single_node import is_single_node
 from protocol.errors import DecodeError
-from protocol.ids import Uuid
+from protocol.ids import Uuid, uuid_to_string
 from raft.quorum_state import QuorumStateError
 from raft.snapshots import SnapshotError
 from raft.voters import ReplicaKey
@@ -256,6 +256,8 @@ class Node:
             lambda: quorum.loader.published_offset,
             heartbeat_interval_s=config.broker_heartbeat_interval_ms / 1000,
             registration_timeout_s=config.initial_broker_registration_timeout_ms / 1000,
+            directory_failure_timeout_s=config.log_dir_failure_timeout_ms / 1000,
+            on_directory_untold=self._on_directory_untold,
             cordoned_directories=self._cordoned_directories,
         )
         self.replicas = ReplicaManager(
@@ -423,6 +425,12 @@ class Node:
     def _on_directory_failed(self, directory: LogDirectory) -> None:
         if directory.id is not None:
             self.lifecycle.on_directory_failure(directory.id)
+
+    def _on_directory_untold(self, directory: Uuid) -> None:
+        # The controller would go on to count on partitions that nobody can reach.
+        self._on_fault(
+            DirectoryError(f"the controller could not be told that directory {uuid_to_string(directory)} has failed")
+        )
 
     def _on_fault(self, fault: BaseException) -> None:
         if self._fault is not None:

@@ -79,16 +79,21 @@ class BrokerLifecycle:
         *,
         heartbeat_interval_s: float,
         registration_timeout_s: float,
+        directory_failure_timeout_s: float,
+        on_directory_untold: Callable[[Uuid], None],
         cordoned_directories: Callable[[], Sequence[Uuid]] | None = None,
     ) -> None:
-        """`metadata_offset`: up to where this node has published the metadata log. `cordoned_directories` is told from
-        when the metadata.version knows of them."""
+        """`metadata_offset`: up to where this node has published the metadata log. `on_directory_untold`: the
+        controller did not hear in time of a directory that failed. `cordoned_directories` is told from when the
+        metadata.version knows of them."""
         self._identity = identity
         self._channel = channel
         self._clock = clock
         self._metadata_offset = metadata_offset
         self._heartbeat_interval_s = heartbeat_interval_s
         self._registration_timeout_s = registration_timeout_s
+        self._directory_failure_timeout_s = directory_failure_timeout_s
+        self._on_directory_untold = on_directory_untold
         self._cordoned_directories = cordoned_directories
         self._state = BrokerState.NOT_RUNNING
         self._epoch = NO_EPOCH
@@ -96,6 +101,8 @@ class BrokerLifecycle:
         self._is_ready = False
         self._tells_cordoned = False
         self._offline_directories: list[Uuid] = []
+        self._untold: dict[Uuid, float] = {}
+        """Failed directories that the controller has not acknowledged, with the time by which it must."""
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         loop = asyncio.get_running_loop()
@@ -134,6 +141,7 @@ class BrokerLifecycle:
     def on_directory_failure(self, directory: Uuid) -> None:
         if directory not in self._offline_directories:
             self._offline_directories.append(directory)
+            self._untold[directory] = self._clock.monotonic() + self._directory_failure_timeout_s
             self._wake.set()
 
     def on_cordoned_change(self) -> None:
@@ -188,7 +196,14 @@ class BrokerLifecycle:
                     self._on_registration_lost()
             except Exception:
                 logger.exception("Talking to the controller failed.")
+            self._check_untold()
             await self._sleep(delay_s)
+
+    def _check_untold(self) -> None:
+        now_s = self._clock.monotonic()
+        for directory in [directory for directory, deadline_s in self._untold.items() if now_s >= deadline_s]:
+            del self._untold[directory]
+            self._on_directory_untold(directory)
 
     def _on_registration_lost(self) -> None:
         """Unregistered, or replaced by another process: whoever wants to stop has nothing left to hand over."""
@@ -258,6 +273,8 @@ class BrokerLifecycle:
             request.cordoned_log_dirs = list(self._cordoned_directories())
         response = await self._channel.send(request, timeout_s=self._heartbeat_interval_s)
         assert isinstance(response, BrokerHeartbeatResponse)
+        for directory in told_offline:
+            self._untold.pop(directory, None)
         return self._on_heartbeat_response(response)
 
     def _on_heartbeat_response(self, response: BrokerHeartbeatResponse) -> float:

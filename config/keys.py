@@ -166,7 +166,7 @@ log.dirs | LIST | null | not empty | HIGH | read-only | effect
     The directories of the data, separated by commas; partitions are spread over them.
 cordoned.log.dirs | LIST |  |  | MEDIUM | per-broker | effect
     Directories that take no new partitions; * means all of them.
-log.dir.failure.timeout.ms | LONG | 30000 | [1,...] | LOW | read-only | none
+log.dir.failure.timeout.ms | LONG | 30000 | [1,...] | LOW | read-only | effect
     How long a broker may fail to report a broken directory to the controller before it stops.
 log.segment.bytes | INT | 1073741824 | [1048576,...] | HIGH | cluster-wide | effect
     The size at which a segment file is closed and a new one begun.

@@ -96,6 +96,8 @@ class Node:
             lambda: self.loader.published_offset,
             heartbeat_interval_s=2.0,
             registration_timeout_s=5.0,
+            directory_failure_timeout_s=60.0,
+            on_directory_untold=lambda _: None,
             cordoned_directories=list,
         )
         self.registrar = ControllerRegistrar(

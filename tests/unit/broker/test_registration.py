@@ -15,6 +15,7 @@ from broker.metadata.publishers import LoaderManifest
 from broker.metadata.registrations import Endpoint
 from broker.registration import BrokerIdentity, BrokerLifecycle, BrokerState, RegistrationFailed
 from protocol.errors import ApiError, ErrorCode
+from protocol.ids import Uuid
 from protocol.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
 from protocol.messages.broker_registration import BrokerRegistrationRequest, BrokerRegistrationResponse
 from protocol.schema import Message
@@ -54,6 +55,7 @@ class ScriptedController:
 
 class Bench:
     def __init__(self, *, heartbeat_interval_s: float = 60.0) -> None:
+        self.untold: list[Uuid] = []
         self.controller = ScriptedController()
         self.clock = ManualClock()
         self.offset = 40
@@ -74,6 +76,8 @@ class Bench:
             lambda: self.offset,
             heartbeat_interval_s=heartbeat_interval_s,
             registration_timeout_s=10.0,
+            directory_failure_timeout_s=30.0,
+            on_directory_untold=self.untold.append,
             cordoned_directories=lambda: self.cordoned,
         )
 
@@ -92,6 +96,22 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not condition():
             await asyncio.sleep(0)
+
+
+async def test_a_controller_that_cannot_be_told_of_a_failed_directory() -> None:
+    bench = Bench(heartbeat_interval_s=0.001)
+    await bench.up()
+    bench.lifecycle.on_directory_failure(uuid(101))
+    await until(lambda: bench.controller.heartbeats[-1].offline_log_dirs == [uuid(101)])
+    benevolent, bench.controller.answer = bench.controller.answer, lambda _: ErrorCode.REQUEST_TIMED_OUT
+    bench.lifecycle.on_directory_failure(uuid(102))
+    for elapsed_s, untold in ((29.0, []), (1.0, [uuid(102)])):
+        bench.clock.now_s += elapsed_s
+        told = len(bench.controller.heartbeats)
+        await until(lambda told=told: len(bench.controller.heartbeats) > told + 1)  # type: ignore[misc]
+        assert bench.untold == untold
+    bench.controller.answer = benevolent
+    await bench.lifecycle.close()
 
 
 async def test_up_without_a_wait() -> None:
