@@ -7,6 +7,7 @@ Errors of `config/` become the error codes of the protocol here. Counterpart: `K
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 from broker.controller.view import EffectiveConfig
@@ -19,11 +20,15 @@ from config.keys import BROKER_KEYS, CLIENT_METRICS_KEYS, GROUP_KEYS, TOPIC_KEYS
 from config.node_config import NodeConfig
 from protocol.errors import ApiError, ErrorCode
 
+log = logging.getLogger(__name__)
+
 _KEYS: dict[int, dict[str, ConfigKey]] = {
     ResourceType.TOPIC: TOPIC_KEYS,
     ResourceType.BROKER: {**BROKER_KEYS, **DYNAMIC_ONLY_BROKER_KEYS},
     ResourceType.GROUP: GROUP_KEYS,
 }
+
+_BROKER_KEYS_OF_TOPICS = frozenset(synonym.name for synonyms in TOPIC_SYNONYMS.values() for synonym in synonyms)
 
 
 class ConfigRulesOfNode:
@@ -31,6 +36,7 @@ class ConfigRulesOfNode:
 
     def __init__(self, config: NodeConfig) -> None:
         self._layers = ConfigLayers(config)
+        self._asked: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {})
 
     def validate(self, resource: ConfigResource, config: Mapping[str, str], old_config: Mapping[str, str]) -> None:
         try:
@@ -87,9 +93,14 @@ class ConfigRulesOfNode:
         return configs
 
     def _layers_with(self, cluster: Mapping[str, str], broker: Mapping[str, str]) -> ConfigLayers:
+        """Of what topics go by alone: the rest of another broker's settings may not fit this node's file."""
         # Asked once a partition, changed once a month: the last answer stays.
-        if self._layers.cluster_default != cluster or self._layers.broker != broker:
-            self._layers = self._layers.with_dynamic(cluster, broker)
+        if self._asked != (cluster, broker):
+            self._asked = (cluster, broker)
+            try:
+                self._layers = self._layers.with_dynamic(_of_topics(cluster), _of_topics(broker))
+            except ConfigError as error:
+                log.error("dynamic configuration in the metadata cannot be used, the old one stays: %s", error)
         return self._layers
 
     def _validate(self, resource: ConfigResource, config: Mapping[str, str], old_config: Mapping[str, str]) -> None:
@@ -108,6 +119,10 @@ class ConfigRulesOfNode:
                 _check_client_metrics(resource.name, config)
             case _:
                 raise ApiError(ErrorCode.INVALID_REQUEST, f"Configuration of resource type {resource.type} is unknown.")
+
+
+def _of_topics(settings: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in settings.items() if name in _BROKER_KEYS_OF_TOPICS}
 
 
 def _check_broker(config: Mapping[str, str], old_config: Mapping[str, str], *, is_cluster_default: bool) -> None:

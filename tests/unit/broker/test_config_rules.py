@@ -71,6 +71,13 @@ def test_the_value_in_force(rules: ConfigRulesOfNode) -> None:
     assert rules.topic_value(key, {}, {}, {}) == "2"
 
 
+def test_what_another_brokers_file_allows_does_not_matter(rules: ConfigRulesOfNode) -> None:
+    broker = {"listeners": "EXTERNAL://:1", "min.insync.replicas": "4", "log.segment.bytes": "many"}
+    assert rules.topic_value("min.insync.replicas", {}, broker, {}) == "4"
+    assert rules.topic_value("segment.bytes", {}, broker, {}) == "1073741824"
+    assert rules.topic_value("segment.ms", {}, {"log.roll.ms": "0"}, {}) == "604800000"
+
+
 def test_all_values_in_force(rules: ConfigRulesOfNode) -> None:
     entries = rules.effective_topic_config({"retention.ms": "5"}, {}, {"log.segment.bytes": "2000000"})
     sources = {entry.name: (entry.value, entry.source) for entry in entries}
@@ -78,4 +85,6 @@ def test_all_values_in_force(rules: ConfigRulesOfNode) -> None:
     assert sources["retention.ms"] == ("5", 1)
     assert sources["segment.bytes"] == ("2000000", 3)
     assert sources["min.insync.replicas"] == ("2", 4)
+    # Internal keys are told where they are set.
+    assert len(rules.effective_topic_config({"internal.segment.bytes": "5"}, {}, {})) == 34
     assert sources["flush.ms"] == (str((1 << 63) - 1), 5)
