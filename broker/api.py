@@ -76,6 +76,7 @@ TABLE: Final = (
     Api(31, "delete_acls", BOTH),
     Api(32, "describe_configs"),
     Api(33, "alter_configs"),
+    Api(34, "alter_replica_log_dirs"),
     Api(35, "describe_log_dirs"),
     Api(36, "sasl_authenticate", BOTH),
     Api(37, "create_partitions", BOTH),

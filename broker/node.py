@@ -309,6 +309,7 @@ class Node:
         self.maintenance = Maintenance(self.replicas, clock, executor)
         self._jobs = PeriodicJobs()
         self._down.callback(self._assignments.close)
+        self._down.push_async_callback(self.replicas.moves.stop)
         self._down.push_async_callback(self._jobs.stop)
         self._down.push_async_callback(self.lifecycle.close)
         self._down.push_async_callback(self._stop_serving)

@@ -399,10 +399,7 @@ class LogDirectories:
         path = directory.file(marked_name(topic_partition, kind, self._new_uuid()))
         delay_ms = log.config.file_delete_delay_ms
         log.close_files()
-        try:
-            self._files.rename(log.directory, path)
-        except OSError as e:
-            raise storage_error(directory.path, e, f"renaming {log.directory}") from e
+        self._rename(log, log.directory, path)
         log.moved_to(path)
         directory.logs_count -= 1
         if kind is DirectoryKind.STRAY:
@@ -412,25 +409,41 @@ class LogDirectories:
         return self._checkpoint(directory, without=topic_partition)
 
     def replace_with_future(self, topic_partition: TopicPartition, now_ms: int) -> list[CheckpointJob]:
-        """The future log, which has caught up, becomes the log; the one it replaces is deleted (KIP-113)."""
-        future = self.future_logs.pop(topic_partition)
-        current = self.logs.get(topic_partition)
-        jobs = []
+        """The future log, which has caught up, becomes the log; the one it replaces, if any, is deleted (KIP-113). The
+        checkpoints to write. After StorageError all is as it was.
+
+        The old log is renamed first: a crash in between leaves one log, which is complete, and not two.
+        """
+        future, current = self.future_logs[topic_partition], self.logs.get(topic_partition)
+        aside = ""
         if current is not None:
             future.update_high_watermark(current.high_watermark)
+            aside = self.of(current).file(marked_name(topic_partition, DirectoryKind.DELETE, self._new_uuid()))
+            self._rename(current, current.directory, aside)
         path = self.of(future).file(log_name(topic_partition))
         try:
-            self._files.rename(future.directory, path)
-        except OSError as e:
-            raise storage_error(future.log_dir, e, f"renaming {future.directory}") from e
+            self._rename(future, future.directory, path)
+        except StorageError:
+            if current is not None:
+                self._rename(current, aside, current.directory)
+            raise
         future.moved_to(path)
-        if current is not None:
-            job = self.delete(topic_partition, now_ms)
-            if job is not None:
-                jobs.append(job)
+        del self.future_logs[topic_partition]
         self.logs[topic_partition] = future
-        jobs.append(self._checkpoint(self.of(future)))
+        jobs = [self._checkpoint(self.of(future))]
+        if current is not None:
+            current.close_files()
+            current.moved_to(aside)
+            self.of(current).logs_count -= 1
+            self._doomed.append((aside, now_ms + current.config.file_delete_delay_ms))
+            jobs.append(self._checkpoint(self.of(current)))
         return jobs
+
+    def _rename(self, log: Log, old: str, new: str) -> None:
+        try:
+            self._files.rename(old, new)
+        except OSError as e:
+            raise storage_error(log.log_dir, e, f"renaming {old}") from e
 
     def take_deletions(self, now_ms: int) -> list[Callable[[], None]]:
         """Removals of files and directories whose time has come, each to be called on an executor."""
@@ -439,7 +452,7 @@ class LogDirectories:
         self._doomed = [(path, due_ms) for path, due_ms in self._doomed if due_ms > now_ms]
         for path in due:
             jobs.append(TreeRemoval(self._files, path))
-        for log in self.all_logs():
+        for log in self.logs.values():  # A future log belongs to whoever copies it.
             if log.next_deletion_ms is not None and (paths := log.take_deletions(now_ms)):
                 jobs.append(FilesRemoval(self._files, log.log_dir, paths))
         return jobs

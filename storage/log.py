@@ -754,8 +754,9 @@ class Log(ReadableLog):
             self._open_segments.forget(segment)
 
     def moved_to(self, directory: str) -> None:
-        """The directory was renamed (a future log takes its place, a deleted one goes)."""
+        """The directory was renamed (a future log takes its place, a deleted one goes). The next flush syncs that."""
         self.directory = directory
+        self._parent_synced = False
         self.producer_state.snapshots.directory = directory
         for segment in self.segments:
             segment.moved_to(directory)

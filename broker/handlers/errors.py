@@ -393,6 +393,21 @@ def _delete_records(request: Any, cls: Any, version: int, code: int, message: st
     return _made(cls(topics=topics))
 
 
+def _alter_replica_log_dirs(request: Any, cls: Any, version: int, code: int, message: str | None) -> Message:
+    results = [
+        cls.AlterReplicaLogDirTopicResult(
+            topic_name=topic.name,
+            partitions=[
+                cls.AlterReplicaLogDirPartitionResult(partition_index=index, error_code=code)
+                for index in topic.partitions
+            ],
+        )
+        for directory in request.dirs
+        for topic in directory.topics
+    ]
+    return _made(cls(results=results))
+
+
 def _made(response: Message) -> Message:
     return response
 
@@ -416,6 +431,7 @@ _MAKERS: Final[dict[int, Maker]] = {
     31: _delete_acls,
     32: _describe_configs,
     33: _alter_configs,
+    34: _alter_replica_log_dirs,
     37: _create_partitions,
     38: _create_delegation_token,
     42: _delete_groups,

@@ -78,6 +78,7 @@ class ReplicaPublisher:
         self._assign_directory = assign_directory
         self._clock = clock
         self._executor = executor
+        manager.moves.assign_directory = assign_directory
         self._image = EMPTY_IMAGE
         self._high_watermarks: dict[TopicPartition, int] = {}
         """As checkpointed before this start; empty once the first image has been applied."""
@@ -194,6 +195,9 @@ class ReplicaPublisher:
             return True
         partition_log = self._directories.log(name)
         if partition_log is None:
+            assigned = wanted.registration.directory(self._node_id)
+            partition_log = self._manager.moves.adopt(name, wanted.topic_id, assigned)
+        if partition_log is None:
             return False
         if partition_log.topic_id is None:
             partition_log.assign_topic_id(wanted.topic_id)
@@ -218,6 +222,7 @@ class ReplicaPublisher:
         directory_id = self._directories.of(partition_log).id
         if directory_id is not None and wanted.registration.directory(self._node_id) != directory_id:
             self._assign_directory(wanted.topic_id, name.partition, directory_id)
+        self._manager.moves.resume(replica)
 
     # Creating.
 
@@ -246,6 +251,9 @@ class ReplicaPublisher:
                 )
                 self._manager.set_offline(name, wanted.topic_id)
                 return None
+        preferred = self._manager.moves.take_preferred(name)
+        if preferred is not None and self._directories.directories[preferred].is_online:
+            directory = self._directories.directories[preferred]
         try:
             return self._directories.begin_create(
                 name, wanted.topic_id, self._settings_of(name.topic).log_config, now_ms, directory=directory
@@ -306,6 +314,7 @@ class ReplicaPublisher:
             self._set_stray_aside(name)
             if count % SLICE == 0:
                 await asyncio.sleep(0)
+        self._manager.moves.drop_strays()
 
     def _set_stray_aside(self, name: TopicPartition) -> None:
         replica = self._manager.find(*name)

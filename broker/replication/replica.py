@@ -86,6 +86,11 @@ class Replica:
         else:
             self.writes.when_idle(work)
 
+    def replace_log(self, partition_log: Log) -> None:
+        """While the log is idle: the same records, in another directory."""
+        self.log = partition_log
+        self._active_segment = partition_log.active
+
     @property
     def is_writing(self) -> bool:
         return self.writes is not None and self.writes.is_writing
@@ -145,8 +150,8 @@ class Replica:
             raise ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
 
     def storage_failed(self, failure: StorageError) -> None:
-        """What went wrong with this log concerns its directory, unless the log was just taken away."""
-        if not self.is_stopped:
+        """What went wrong with this log concerns its directory, unless the log was just taken away or moved."""
+        if not self.is_stopped and failure.directory == self.log.log_dir:
             self._manager.storage_failed(failure)
 
     # Appending.

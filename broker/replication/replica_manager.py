@@ -22,6 +22,7 @@ from broker.metrics.counters import Durations, TopicsStats
 from broker.replication import fetching
 from broker.replication.checkpoints import Checkpoints
 from broker.replication.delayed import DelayedFetch
+from broker.replication.directory_moves import DirectoryMoves
 from broker.replication.fetch_session import Answers, FetchPartition
 from broker.replication.fetching import FetchParams, FetchResult
 from broker.replication.flusher import Flusher
@@ -74,6 +75,7 @@ class ReplicaManager:
         """Partitions whose log directory has failed, with their topics' ids."""
         self._flusher = Flusher(executor, clock)
         self.checkpoints = Checkpoints(self)
+        self.moves = DirectoryMoves(self)
         self._with_news: dict[Replica, None] = {}
         self._ready: deque[DelayedFetch] = deque()
         self._wake_scheduled = False
@@ -164,7 +166,12 @@ class ReplicaManager:
         directory = self.directories.directories.get(failure.directory)
         if directory is None or not directory.is_online:
             return
-        topic_ids = {name: replica.topic_id for name, replica in self._by_name.items()}
+        # Not of partitions that merely were on their way there.
+        topic_ids = {
+            name: replica.topic_id
+            for name, replica in self._by_name.items()
+            if replica.log.log_dir == failure.directory
+        }
         try:
             lost = self.directories.fail(failure.directory, failure)
         except DirectoryError as error:

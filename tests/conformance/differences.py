@@ -234,7 +234,6 @@ UNSERVED: tuple[Unserved, ...] = (
         ("broker",),
         "Share groups are not served yet.",
     ),
-    Unserved(("AlterReplicaLogDirs",), ("broker",), "Replicas cannot be moved between log directories yet."),
     Unserved(("DescribeClientQuotas",), ("broker",), "Quotas have no effect yet."),
     Unserved(("AlterClientQuotas",), ("broker", "controller"), "Quotas have no effect yet."),
     Unserved(

@@ -39,6 +39,7 @@ EPOCHS_OF_METADATA = frozenset({"finalized_features_epoch"})
 UNORDERED = frozenset({"api_keys", "supported_features", "finalized_features", "configs"})
 SHUFFLED = frozenset(
     {
+        "AlterReplicaLogDirs",
         "CreatePartitions",
         "CreateTopics",
         "DeleteRecords",
@@ -74,7 +75,7 @@ def _sorted(value: Any) -> Any:
 
 def _place(result: dict[str, Any]) -> str:
     """Where a topic, partition or group belongs: by name or number, and where there are but ids, by what is said."""
-    for name in ("name", "topic", "group_id", "resource_name"):
+    for name in ("name", "topic", "topic_name", "group_id", "resource_name"):
         if result.get(name):
             return str(result[name])
     for name in ("partition_index", "index", "partition"):

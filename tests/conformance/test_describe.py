@@ -1,4 +1,4 @@
-"""DescribeLogDirs, DescribeProducers, ListConfigResources: what this broker has."""
+"""DescribeLogDirs, AlterReplicaLogDirs, DescribeProducers, ListConfigResources: what this broker has."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def all_partitions(b: Client, v: int) -> None:
     topics = {each["name"]: each for each in result["topics"]}
     result["topics"] = [topics[topic[0]]]
     b.note(f"DescribeLogDirs v{v}", answer)
-    b.note("internal topics", sorted(each for each in topics if each.startswith("__")))
+    b.note("internal topics", [each in topics for each in ("__consumer_offsets", "__cluster_metadata")])
 
 
 @cases("DescribeLogDirs", ALL)
@@ -48,6 +48,30 @@ def partitions_that_are_not_there(b: Client, v: int) -> None:
     directories(b, v, [{"topic": name, "partitions": []}])
     directories(b, v, [{"topic": name, "partitions": [7, -1]}, {"topic": b.name("unknown"), "partitions": [0]}])
     directories(b, v, [{"topic": "__cluster_metadata", "partitions": [0]}, {"topic": "", "partitions": [0]}])
+
+
+def moved(b: Client, v: int, *wanted: tuple[str, str, list[int]]) -> None:
+    dirs = [{"path": path, "topics": [{"name": name, "partitions": indexes}]} for path, name, indexes in wanted]
+    b.ask("AlterReplicaLogDirs", v, dirs=dirs)
+
+
+@cases("AlterReplicaLogDirs", ALL)
+def to_where_they_are(b: Client, v: int) -> None:
+    name, _ = b.create(partitions=2)
+    (result,) = b.quietly("DescribeLogDirs", topics=[])["results"]
+    moved(b, v, (result["log_dir"], name, [0, 1]))
+    moved(b, v, (result["log_dir"], name, [0, 2, -1]), (result["log_dir"], b.name("unknown"), [0]))
+    moved(b, v, (result["log_dir"], "__consumer_offsets", [0]), (result["log_dir"], "x" * 249, [0]))
+    moved(b, v, (result["log_dir"] + "/", name, [0]))
+
+
+@cases("AlterReplicaLogDirs", ALL)
+def to_nowhere(b: Client, v: int) -> None:
+    name, _ = b.create()
+    for path in ("/nowhere", "", "relative"):
+        moved(b, v, (path, name, [0, 7]), (path, b.name("unknown"), [0]))
+    moved(b, v, ("/nowhere", name, []))
+    b.ask("AlterReplicaLogDirs", v, dirs=[])
 
 
 # Producers.
