@@ -412,7 +412,7 @@ class LogDirectories:
         """The future log, which has caught up, becomes the log; the one it replaces, if any, is deleted (KIP-113). The
         checkpoints to write. After StorageError all is as it was.
 
-        The old log is renamed first: a crash in between leaves one log, which is complete, and not two.
+        The old log is renamed first, and for good: a crash in between leaves one log, which is complete, and not two.
         """
         future, current = self.future_logs[topic_partition], self.logs.get(topic_partition)
         aside = ""
@@ -422,6 +422,8 @@ class LogDirectories:
             self._rename(current, current.directory, aside)
         path = self.of(future).file(log_name(topic_partition))
         try:
+            if current is not None:
+                self._sync_names(current)
             self._rename(future, future.directory, path)
         except StorageError:
             if current is not None:
@@ -438,6 +440,12 @@ class LogDirectories:
             self._doomed.append((aside, now_ms + current.config.file_delete_delay_ms))
             jobs.append(self._checkpoint(self.of(current)))
         return jobs
+
+    def _sync_names(self, log: Log) -> None:
+        try:
+            self._files.sync_dir(log.log_dir)
+        except OSError as e:
+            raise storage_error(log.log_dir, e, f"syncing {log.log_dir}") from e
 
     def _rename(self, log: Log, old: str, new: str) -> None:
         try:

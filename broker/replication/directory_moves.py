@@ -3,7 +3,8 @@
 A move makes a *future* log in the other directory, under a name that ends in -future, and copies the partition there
 while it goes on being served. When next to nothing is missing, one callback of the loop copies the rest, gives the
 future log the partition's name, and lets it take the old one's place: nothing can come in between. The old log goes as
-a deleted topic's does. What was copied is synced before that, so a move makes nothing less durable.
+a deleted topic's does. What was copied is synced before that, so a move makes nothing less durable; the one sync that
+the loop itself waits for, of the old log's name, comes once a move.
 
 A node that stops or dies in the middle goes on with the copy at its next start. If it dies between the two renames of
 the last step, so that there is a future log and no other, the future log is complete, and is taken (`adopt`).
@@ -142,25 +143,21 @@ class DirectoryMoves:
         else:
             self._begin(move)
 
-    def adopt(self, topic_partition: TopicPartition, topic_id: Uuid, assigned: Uuid | None) -> Log | None:
-        """The future log of a partition that has no other although the directory that it is `assigned` to is there: the
-        last step of its move was cut short."""
+    def adopt(self, topic_partition: TopicPartition, topic_id: Uuid) -> Log | None:
+        """The future log of a partition that has no other: the last step of its move was cut short. Not while a
+        directory is offline, which may hold the other."""
         directories = self._directories
         future = directories.future_logs.get(topic_partition)
         if future is None or future.topic_id != topic_id or directories.offline:
             return None
-        source = None if assigned is None else directories.by_id(assigned)
-        if source is None or source.path == future.log_dir:
-            return None
-        logger.warning("%s was being put in place of the log in %s; it is", future.directory, source.path)
+        logger.warning("%s was about to become the log of the partition; it does", future.directory)
         self._write(directories.replace_with_future(topic_partition, self._manager.clock.wall_ms()))
         return future
 
     def drop_strays(self) -> None:
         """Future logs of partitions that are not here."""
         for topic_partition, future in list(self._directories.future_logs.items()):
-            hosted = self._manager.find(*topic_partition) is not None
-            if not hosted and self._manager.offline_topic_id(topic_partition) is None:
+            if self._manager.find(*topic_partition) is None and not self._directories.offline:
                 logger.warning("%s is of no partition of this broker; it is deleted", future.directory)
                 self._delete(topic_partition)
 

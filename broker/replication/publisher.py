@@ -195,8 +195,7 @@ class ReplicaPublisher:
             return True
         partition_log = self._directories.log(name)
         if partition_log is None:
-            assigned = wanted.registration.directory(self._node_id)
-            partition_log = self._manager.moves.adopt(name, wanted.topic_id, assigned)
+            partition_log = self._manager.moves.adopt(name, wanted.topic_id)
         if partition_log is None:
             return False
         if partition_log.topic_id is None:

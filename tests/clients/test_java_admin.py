@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.support.java_tools import attempt, run
-from tests.support.node import BarnabasNode
+from tests.support.node import BarnabasNode, running_node
 
 KAFKA = "4.3.1"
 
@@ -103,6 +104,33 @@ def test_reassignment(node: BarnabasNode, topic: str, tmp_path: Path) -> None:
     assert "No partition reassignments found." in tool(node, "reassign", "--list")
     path.write_text(json.dumps({"version": 1, "partitions": [{"topic": topic, "partition": 0, "replicas": [7]}]}))
     assert "7" in refused(node, "reassign", "--execute", *plan)
+
+
+def test_moving_between_log_directories(tmp_path: Path) -> None:
+    directories = [tmp_path / "a", tmp_path / "b"]
+    with running_node(tmp_path, {"log.dirs": ",".join(map(str, directories))}) as node:
+        run(KAFKA, "console-producer", "--bootstrap-server", node.bootstrap, "--topic", "moved", stdin=b"a\nb\nc\n")
+        source, target = sorted(directories, key=lambda path: not (path / "moved-0").exists())
+        move = {"topic": "moved", "partition": 0, "replicas": [1], "log_dirs": [str(target)]}
+        path = tmp_path / "moves.json"
+        path.write_text(json.dumps({"version": 1, "partitions": [move]}))
+        plan = ("--reassignment-json-file", str(path))
+        tool(node, "reassign", "--execute", *plan)
+        deadline = time.monotonic() + 60
+        while f"moved-0-1 to log directory {target} completed" not in (text := _verified(node, plan)):
+            assert time.monotonic() < deadline, text
+        assert not (source / "moved-0").exists()
+        assert tool(
+            node, "console-consumer", *("--topic", "moved", "--from-beginning", "--max-messages", "3")
+        ).split() == [
+            "a",
+            "b",
+            "c",
+        ]
+
+
+def _verified(node: BarnabasNode, plan: tuple[str, ...]) -> str:
+    return tool(node, "reassign", "--verify", *plan)
 
 
 def test_producers(node: BarnabasNode, topic: str) -> None:
