@@ -144,13 +144,6 @@ DIFFERENCES: tuple[Difference, ...] = (
         "Apache Kafka refuses the whole request for it.",
     ),
     Difference(
-        "IncrementalAlterConfigs",
-        "every_key_of_a_topic",
-        r"remote\.storage\.enable|remote\.log\.",
-        "Remote storage cannot be switched on for a topic.",
-        "It is not served yet.",
-    ),
-    Difference(
         "DescribeConfigs",
         "the_broker",
         r"configs\.(barnabas\.|metrics\.(port|host)\b)",
