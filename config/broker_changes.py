@@ -84,6 +84,17 @@ def layered(static: Mapping[str, str], *layers: Mapping[str, str]) -> dict[str, 
     return texts
 
 
+def within_bounds(static: NodeConfig, texts: Mapping[str, str]) -> dict[str, str]:
+    """The texts with what was stored under wider bounds, which are those of the file, brought back between them."""
+    bounded = dict(texts)
+    for kind in ("consumer", "share", "streams"):
+        name = f"group.{kind}.assignment.interval.ms"
+        if name in bounded:
+            low, high = (as_int(static.value(f"group.{kind}.{end}.assignment.interval.ms")) for end in ("min", "max"))
+            bounded[name] = str(min(max(as_int(BROKER_KEYS[name].parse(bounded[name])), low), high))
+    return bounded
+
+
 def usable(settings: Mapping[str, str], *, is_cluster_default: bool) -> dict[str, str]:
     """What of stored settings this broker can use. Names that nobody knows stay, and are shown without their value."""
     kept: dict[str, str] = {}

@@ -22,6 +22,7 @@ from config.broker_changes import (
     layered,
     problems_of_change,
     usable,
+    within_bounds,
 )
 from config.checks import find_key, relation_problems
 from config.definition import (
@@ -146,7 +147,8 @@ class ConfigLayers:
         self.broker = usable(broker or {}, is_cluster_default=False)
         self.effective = static
         if self.cluster_default or self.broker:
-            self.effective = static.reconfigured(layered(static.original, self.cluster_default, self.broker))
+            texts = layered(static.original, self.cluster_default, self.broker)
+            self.effective = static.reconfigured(within_bounds(static, texts))
             _raise_all(relation_problems(self.effective))
         self._topic_defaults = topic_defaults(self.effective)
 
@@ -183,7 +185,8 @@ class ConfigLayers:
             if text != stored.get(name):
                 check_key(name, text, is_cluster_default=is_cluster_default)
         wanted = (settings, self.broker) if is_cluster_default else (self.cluster_default, settings)
-        _raise_all(problems_of_change(self.effective, self.with_dynamic(*wanted).effective))
+        after = self.static.reconfigured(layered(self.static.original, *wanted))
+        _raise_all(problems_of_change(self.effective, after))
 
     def check_group(self, overrides: Mapping[str, str]) -> None:
         """Raises ConfigError unless a group may set all of these together, within the broker's bounds."""

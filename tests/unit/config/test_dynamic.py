@@ -118,6 +118,17 @@ def test_what_cannot_be_used_of_stored_values_is_left_out() -> None:
     assert made.effective.log_retention_ms == 7 * 24 * 3_600_000
 
 
+def test_what_was_stored_under_wider_bounds_is_brought_between_them() -> None:
+    key, bounds = "group.consumer.assignment.interval.ms", ["group.consumer.min.assignment.interval.ms=500"]
+    made = layers(*bounds, broker={key: "20"}, cluster={"group.share.assignment.interval.ms": "20000"})
+    assert made.effective.group_consumer_assignment_interval_ms == 500
+    assert made.effective.group_share_assignment_interval_ms == 15_000
+    entry = described(made.describe_broker(), key)
+    assert (entry.value, entry.synonyms[0].value) == ("500", "20")
+    with pytest.raises(ConfigError, match="must not be above"):
+        layers(*bounds).check_broker({key: "20"}, {}, is_cluster_default=False)
+
+
 def test_a_dynamic_value_takes_the_place_of_its_alternatives() -> None:
     made = layers("log.retention.hours=5", cluster={"log.retention.ms": "7"})
     entries = made.describe_broker(["log.retention.ms", "log.retention.hours"])
