@@ -16,9 +16,10 @@ from broker.metadata.delta import ConfigsDelta, MetadataDelta
 from broker.metadata.image import CLUSTER_DEFAULT, ConfigResource, MetadataImage, ResourceType
 from broker.metadata.publishers import LoaderManifest
 from broker.metadata.topics_delta import TopicsDelta
-from config.checks import NOT_COMPACTED, find_key
+from config.broker_changes import find_broker_key
+from config.checks import NOT_COMPACTED
 from config.definition import ConfigKey
-from config.keys import GROUP_KEYS, TOPIC_KEYS
+from config.keys import CLIENT_METRICS_KEYS, GROUP_KEYS, TOPIC_KEYS
 
 log = logging.getLogger(__name__)
 
@@ -125,7 +126,9 @@ def _key_of(resource: ConfigResource, name: str) -> ConfigKey | None:
         case ResourceType.GROUP:
             return GROUP_KEYS.get(name)
         case ResourceType.BROKER:
-            return find_key(name)
+            return find_broker_key(name)
+        case ResourceType.CLIENT_METRICS:
+            return CLIENT_METRICS_KEYS.get(name)
     return None
 
 

@@ -92,6 +92,17 @@ def test_configurations_are_told_without_secrets(caplog: pytest.LogCaptureFixtur
     ]
 
 
+def test_all_that_can_be_told_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    teller = Teller(caplog)
+    assert teller.tell(
+        config(ResourceType.BROKER, "", "leader.replication.throttled.rate", "9"),
+        config(ResourceType.CLIENT_METRICS, "m", "interval.ms", "1000"),
+    ) == [
+        "configuration of all brokers changed: leader.replication.throttled.rate=9",
+        "configuration of client metrics m changed: interval.ms=1000",
+    ]
+
+
 def test_compaction_that_is_asked_for_is_told_to_be_missing(caplog: pytest.LogCaptureFixture) -> None:
     internal = "__consumer_offsets"
     first = [*topic(1, "old"), policy("old", "compact"), *topic(2, internal), policy(internal, "compact")]
