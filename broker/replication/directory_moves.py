@@ -21,6 +21,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from broker.metadata.registrations import is_reserved_directory
 from broker.replication.replica import Replica
 from protocol.errors import ApiError, ErrorCode, StorageError
 from protocol.ids import ZERO_UUID, TopicPartition, Uuid
@@ -143,21 +144,24 @@ class DirectoryMoves:
         else:
             self._begin(move)
 
-    def adopt(self, topic_partition: TopicPartition, topic_id: Uuid) -> Log | None:
-        """The future log of a partition that has no other: the last step of its move was cut short. Not while a
-        directory is offline, which may hold the other."""
+    def adopt(self, topic_partition: TopicPartition, topic_id: Uuid, assigned: Uuid | None) -> Log | None:
+        """The future log of a partition that has no other: the last step of its move was cut short. Not while the other
+        may be in a directory that is offline or, as the metadata has `assigned` the partition, not here any more."""
         directories = self._directories
         future = directories.future_logs.get(topic_partition)
         if future is None or future.topic_id != topic_id or directories.offline:
+            return None
+        if assigned is not None and not is_reserved_directory(assigned) and directories.by_id(assigned) is None:
             return None
         logger.warning("%s was about to become the log of the partition; it does", future.directory)
         self._write(directories.replace_with_future(topic_partition, self._manager.clock.wall_ms()))
         return future
 
     def drop_strays(self) -> None:
-        """Future logs of partitions that are not here."""
+        """Future logs of partitions that are not this broker's."""
+        manager = self._manager
         for topic_partition, future in list(self._directories.future_logs.items()):
-            if self._manager.find(*topic_partition) is None and not self._directories.offline:
+            if manager.find(*topic_partition) is None and manager.offline_topic_id(topic_partition) is None:
                 logger.warning("%s is of no partition of this broker; it is deleted", future.directory)
                 self._delete(topic_partition)
 

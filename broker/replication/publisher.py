@@ -147,6 +147,8 @@ class ReplicaPublisher:
             self._high_watermarks = {}
         if missing:
             await self._create(missing)
+        if is_first:
+            self._manager.moves.drop_strays()
 
     # Configuration.
 
@@ -195,7 +197,8 @@ class ReplicaPublisher:
             return True
         partition_log = self._directories.log(name)
         if partition_log is None:
-            partition_log = self._manager.moves.adopt(name, wanted.topic_id)
+            assigned = wanted.registration.directory(self._node_id)
+            partition_log = self._manager.moves.adopt(name, wanted.topic_id, assigned)
         if partition_log is None:
             return False
         if partition_log.topic_id is None:
@@ -313,7 +316,6 @@ class ReplicaPublisher:
             self._set_stray_aside(name)
             if count % SLICE == 0:
                 await asyncio.sleep(0)
-        self._manager.moves.drop_strays()
 
     def _set_stray_aside(self, name: TopicPartition) -> None:
         replica = self._manager.find(*name)

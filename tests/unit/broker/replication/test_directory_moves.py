@@ -399,6 +399,17 @@ async def test_the_last_step_is_finished(tmp_path: Path, held: Held) -> None:
         assert node.assigned[-1][2] == node.directories.directories[target].id
 
 
+async def test_a_copy_is_not_taken_for_the_log_of_a_directory_that_is_gone(tmp_path: Path, held: Held) -> None:
+    target, metadata = await interrupted(tmp_path, held)
+    (source,) = [path for path in tmp_path.glob("data-*") if str(path) != target]
+    properties = source / "meta.properties"
+    properties.write_text(properties.read_text().replace("directory.id=", "directory.id=B"))
+    (source / "t-0").rename(tmp_path / "elsewhere")
+    async with mini_node(tmp_path, log_dirs=2, known=metadata) as node:
+        assert node.replicas.why_missing(*T0) == ErrorCode.KAFKA_STORAGE_ERROR
+        assert any(each.endswith("-future") for each in entries(target))
+
+
 async def test_a_rename_that_fails_leaves_the_partition_as_it_was(node: MiniNode, client: WireClient) -> None:
     await fill(client)
     source, target = replica_of(node).log.log_dir, elsewhere(node)[0]
