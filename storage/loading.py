@@ -1,9 +1,10 @@
 """Opening the directory of a log: tidy up what a crash left, load the segments, recover after an unclean stop.
 
 In order: files marked .deleted or .cleaned go; finished swaps of the cleaner (.swap) take the place of what they
-replace; the rest are segments. After a clean stop only the tail of the last one is looked at. Otherwise every segment
-from the one with the recovery point on is scanned (recovery.py): where the valid batches end, the log ends, and what
-follows is deleted. At last leader epochs and producer state are brought to the log's end.
+replace; segments with offsets too far apart are split (overflow.py); the rest are segments. After a clean stop only the
+tail of the last one is looked at. Otherwise every segment from the one with the recovery point on is scanned
+(recovery.py): where the valid batches end, the log ends, and what follows is deleted. At last leader epochs and
+producer state are brought to the log's end.
 
 Works on objects of its own only: one log a task, on any thread. Kafka's counterpart: LogLoader.
 """
@@ -21,6 +22,7 @@ from storage.log_config import LogConfig
 from storage.offset_index import ENTRY_BYTES, CorruptIndex
 from storage.open_segments import OpenSegments
 from storage.opening import RandRange, draw_jitter_ms
+from storage.overflow import split_overflowing
 from storage.producer_state import ProducerState
 from storage.recovery import CHUNK_BYTES, SegmentScan, replay_batch, replay_segments
 from storage.segment import (
@@ -38,6 +40,7 @@ from storage.segment import (
 
 _SNAPSHOT_DELETED: Final = ".checkpoint.deleted"
 _SEGMENT_FILE: Final = re.compile(r"(\d{20})(\.[a-z]+)")
+_LOG_FILE: Final = re.compile(r"\d{20}\.log")
 _INDEX_TAIL: Final = Struct(">ii")
 
 logger = logging.getLogger(__name__)
@@ -84,7 +87,7 @@ class LogLoader:
         self._truncated_bytes = 0
 
     def load(self) -> LoadedLog:
-        segments = self._load_segments(self._tidy())
+        segments = self._load_segments(self._split_overflowing(self._tidy()))
         if self._producer_state.snapshots.offsets:
             self._producer_state.remove_stray_snapshots({segment.base_offset for segment in segments})
         log_end_offset = self._clean_end(segments) if self._clean_shutdown else None
@@ -124,6 +127,15 @@ class LogLoader:
                 self._files.remove(self._path(name))
         if swapped:
             self._finish_swap(swapped)
+        return self._files.list_dir(self._directory)
+
+    def _split_overflowing(self, names: list[str]) -> list[str]:
+        swapped = split_overflowing(
+            self._files, self._directory, sorted(int(name[:20]) for name in names if _LOG_FILE.fullmatch(name))
+        )
+        if not swapped:
+            return names
+        self._finish_swap(swapped)
         return self._files.list_dir(self._directory)
 
     def _finish_swap(self, swapped: list[str]) -> None:
