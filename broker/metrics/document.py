@@ -39,6 +39,9 @@ changed a name over time, one is given: groups are counted in `kafka_coordinator
 
 - One event loop does the work of network threads and request handlers: both idle metrics are the same number, and
   `networkProcessor` is always 0.
+- A request that a combined node of Apache Kafka forwards to its controller is counted there twice; here it is once.
+- Series of a topic are there from its first record on, and its failures with them; Apache Kafka begins each with the
+  first event. Groups are counted at once, not once a minute.
 - Quantiles are of the last five minutes, within a fifth, read from fixed buckets; where nothing came they are NaN.
 - A request's time ends when its answer is there; waiting for the socket is not counted, so there are no
   `responsequeuetimems` and `responsesendtimems`. There are no quotas, and so no `throttletimems`.
