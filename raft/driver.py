@@ -8,7 +8,9 @@ at a time covers all that was appended before it began.
 
 When to sync: at once if no sync is running, else when the running one ends. Appends that come meanwhile share the next,
 so a busy leader groups by itself and an idle one answers after a single sync; Kafka waits `append.linger.ms` (25) for
-company instead. Only a linger set above 0 here makes an append wait for others before its sync starts.
+company instead. Only a linger set above 0 here makes an append wait for others before its sync starts. The records that
+an idle controller writes say nothing (NoOpRecord); in a quorum of one nobody waits for them either, so they wait for
+company, for some seconds.
 
 An exception in a step or an effect is fatal: state and log may differ, a failed sync must not be tried again. The
 driver stops then, and `on_fault` is to stop the process. Counterparts in Kafka: KafkaRaftClientDriver, the outer parts
@@ -26,6 +28,7 @@ from protocol.errors import ApiError, ErrorCode
 from protocol.ids import OffsetAndEpoch
 from protocol.messages.fetch import FetchResponse
 from protocol.messages.fetch_snapshot import FetchSnapshotResponse
+from protocol.metadata.log import NoOpRecord
 from protocol.records.batch import RecordBatch
 from protocol.schema import Message, UnsupportedVersionError
 from raft.candidate import Candidate, Prospective
@@ -82,6 +85,8 @@ log = logging.getLogger(__name__)
 CLEAN_INTERVAL_MS = 60_000
 SHUTDOWN_TIMEOUT_MS = 5_000
 RETRY_NO_ROOM_S = 0.5
+IDLE_SYNC_S = 5.0
+"""How long records that say nothing may wait for a sync that something else needs."""
 
 
 class Clock(Protocol):
@@ -162,6 +167,11 @@ class RaftDriver:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at_ms = INFINITY
         self._cleaner: asyncio.TimerHandle | None = None
+        self._idle_sync: asyncio.TimerHandle | None = None
+        self._unhurried: set[int] = set()
+        """Base offsets of batches about to be appended that nobody waits for."""
+        self._hurried_offset = 0
+        """Where the last batch ends that is to be synced at once."""
         self._sync_waiters: list[tuple[int, asyncio.Future[None]]] = []
         self._truncations = 0
         # For the metrics page: entries appended as leader, and how long it took until they were committed.
@@ -186,6 +196,7 @@ class RaftDriver:
         # What the log no longer holds was committed. How far the rest is, only the quorum can tell: who took this for
         # the high watermark would believe the state as of the log's start to be the present one.
         self._committed_offset = outline.start_offset
+        self._hurried_offset = outline.end_offset
         self._quorum = Quorum(self.config, membership, outline, election, self._random)
         self._enqueue(self._quorum.start(self._now()))
         self._schedule_clean()
@@ -201,7 +212,7 @@ class RaftDriver:
             self._step(ShutdownRequested(timeout_ms))
             await asyncio.wait([self._shutdown], timeout=timeout_ms / 1000)
         self._is_closed = True
-        for handle in (self._timer, self._cleaner, self._linger):
+        for handle in (self._timer, self._cleaner, self._linger, self._idle_sync):
             if handle is not None:
                 handle.cancel()
         if self._has_no_room and self._blocked_on is not None:
@@ -322,6 +333,8 @@ class RaftDriver:
         batch = data_batch(records, base_offset, epoch, self._clock.wall_ms())
         last_offset = base_offset + len(records) - 1
         self._appending[base_offset] = records
+        if all(isinstance(record, NoOpRecord) for record, _ in records) and self.voters.ids == [self.node_id]:
+            self._unhurried.add(base_offset)
         self._step(BatchAppended(batch, base_offset, last_offset))
         if self._fault is not None:
             raise NotLeader(f"the log of node {self.node_id} failed") from self._fault
@@ -487,7 +500,10 @@ class RaftDriver:
             case AppendAsLeader():
                 self._append_as_leader(effect)
             case SyncLog():
-                self._request_sync()
+                if self._hurried_offset > self._started.synced_offset:
+                    self._request_sync()
+                else:
+                    self._request_idle_sync()
             case AdvanceHighWatermark():
                 self._advance_high_watermark(effect.offset)
             case SendResponse():
@@ -499,6 +515,7 @@ class RaftDriver:
             case AppendAsFollower():
                 self._log.append_as_follower(effect.batches, effect.epoch)
                 self._has_appended()
+                self._hurried_offset = effect.last_offset + 1
                 assert self._log.end_offset == effect.last_offset + 1, (self._log.end_offset, effect)
             case TruncateLog():
                 self._truncations += 1
@@ -526,8 +543,12 @@ class RaftDriver:
         self._log.append_as_leader(effect.batch, effect.epoch)
         self._has_appended()
         assert self._log.end_offset == effect.last_offset + 1, (self._log.end_offset, effect)
-        self._uncommitted.append((effect.last_offset, self._clock.monotonic()))
         self.appended_records += effect.last_offset - effect.base_offset + 1
+        if effect.base_offset in self._unhurried:
+            self._unhurried.discard(effect.base_offset)
+        else:
+            self._hurried_offset = effect.last_offset + 1
+            self._uncommitted.append((effect.last_offset, self._clock.monotonic()))
         records = self._appending.pop(effect.base_offset, None)
         self._tail.add(committed_batch(RecordBatch(memoryview(effect.batch)), records))
 
@@ -547,6 +568,7 @@ class RaftDriver:
             self._tail.clear()
             self._appending.clear()
             self._uncommitted.clear()
+            self._unhurried.clear()
         for feed in self._feeds.values():
             feed.change_leader(leader)
 
@@ -562,8 +584,15 @@ class RaftDriver:
         else:
             self._linger = loop.call_soon(self._begin_sync)  # after all that this turn of the loop still appends
 
+    def _request_idle_sync(self) -> None:
+        if self._idle_sync is None:
+            self._idle_sync = asyncio.get_running_loop().call_later(IDLE_SYNC_S, self._request_sync)
+
     def _begin_sync(self) -> None:
         self._linger = None
+        if self._idle_sync is not None:
+            self._idle_sync.cancel()
+            self._idle_sync = None
         if self._fault is not None or self._is_closed:
             return
         self._is_sync_due = False

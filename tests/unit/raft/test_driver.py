@@ -186,6 +186,41 @@ async def test_append_commits_after_the_sync_and_not_before() -> None:
         assert node.disk.synced_offset == 5
 
 
+NO_OP = (NoOpRecord(), 0)
+
+
+async def test_a_record_that_says_nothing_waits_for_the_sync_of_another() -> None:
+    async with running() as node:
+        syncs, committed = node.disk.syncs, node.driver.high_watermark
+        for _ in range(3):
+            node.driver.schedule_append(1, [NO_OP])
+            await asyncio.sleep(0.01)
+        assert (node.disk.syncs, node.driver.high_watermark) == (syncs, committed)
+        node.driver.schedule_append(1, [feature("a")])
+        await until(lambda: node.driver.high_watermark == node.driver.log_end_offset)
+        assert node.disk.syncs == syncs + 1
+
+
+async def test_a_record_that_says_nothing_is_synced_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("raft.driver.IDLE_SYNC_S", 0.01)
+    async with running() as node:
+        syncs = node.disk.syncs
+        node.driver.schedule_append(1, [NO_OP])
+        await until(lambda: node.driver.high_watermark == node.driver.log_end_offset)
+        assert node.disk.syncs == syncs + 1
+
+
+async def test_what_came_before_a_record_that_says_nothing_is_synced_at_once() -> None:
+    async with running() as node:
+        node.executor.gate.clear()
+        node.driver.schedule_append(1, [feature("a")])
+        node.driver.schedule_append(1, [NO_OP])
+        node.executor.gate.set()
+        await until(lambda: node.driver.high_watermark == node.driver.log_end_offset)
+        node.driver.schedule_append(1, [NO_OP, feature("b")])
+        await until(lambda: node.driver.high_watermark == node.driver.log_end_offset)
+
+
 async def test_appends_share_syncs() -> None:
     async with running() as node:
         syncs = node.disk.syncs
