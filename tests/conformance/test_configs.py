@@ -449,10 +449,13 @@ def every_key_of_brokers_in_force(b: Client, v: int) -> None:
         "num.replica.fetchers": "2",
         "remote.log.manager.follower.thread.pool.size": "3",
     }
-    for key in BROKER_KEYS.values():
-        if key.update_mode is UpdateMode.CLUSTER_WIDE and key.effect is not Effect.REFUSE:
-            for where in ("1", ""):
-                altered(b, v, BROKER, where, (key.name, SET, values.get(key.name) or values[key.type.name]))
+    changes = [
+        (key.name, SET, values.get(key.name) or values[key.type.name])
+        for key in BROKER_KEYS.values()
+        if key.update_mode is UpdateMode.CLUSTER_WIDE and key.effect is not Effect.REFUSE
+    ]
+    for where in ("1", ""):
+        altered(b, v, BROKER, where, *changes)
     altered(b, v, BROKER, "1", ("leader.replication.throttled.rate", SET, "100000"))
     name, _ = b.create()
     _shown_of_brokers(b)
