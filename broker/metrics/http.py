@@ -4,7 +4,7 @@ Requests are read by h11, which is imported, off the loop, with the first connec
 
     connections        CONNECTIONS_MAX; one more closes the one that has been silent for longest, or is closed itself
     a request          HEAD_BYTES_MAX, no body, whole within REQUEST_S of the connection or of the answer before
-    an answer          sent as one; whoever has not taken it within ANSWER_S is disconnected
+    an answer          whoever has not taken it within ANSWER_S is disconnected
     garbage            a status of 4xx and the end of the connection
 
 Requests of a connection are answered one after the other.
@@ -30,6 +30,8 @@ REQUEST_S: Final = 10.0
 IDLE_S: Final = 330.0
 """A little longer than Prometheus keeps a connection that it does not use."""
 ANSWER_S: Final = 30.0
+PIECE_BYTES: Final = 256 * 1024
+"""Of an answer, handed to the socket at a time."""
 
 TEXT: Final = "text/plain; charset=utf-8"
 _REASONS: Final = {200: "OK", 503: "Service Unavailable"}
@@ -217,30 +219,33 @@ class _HttpConnection(asyncio.Protocol):
     async def _send(self, answer: Answer, *, with_body: bool = True, is_last: bool = False) -> None:
         if self._transport is None:
             return
-        h11, parser = self._h11, self._parser
+        body = memoryview(answer.body if with_body else b"")
+        self._server.unsent_bytes += len(body)
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                self._write(self._head(answer, is_last=is_last))
+                for start in range(0, len(body), PIECE_BYTES):
+                    self._write(self._h11.Data(data=body[start : start + PIECE_BYTES]))
+                    if self._drained is not None:
+                        await self._drained
+                self._write(self._h11.EndOfMessage())
+        except TimeoutError:
+            self.abort()
+        finally:
+            self._server.unsent_bytes -= len(body)
+        self._finished()
+
+    def _head(self, answer: Answer, *, is_last: bool) -> Any:
         headers = [("content-type", answer.content_type), ("content-length", str(len(answer.body)))]
         if is_last:
             headers.append(("connection", "close"))
         reason = _REASONS.get(answer.status, "")
-        parts = [parser.send(h11.Response(status_code=answer.status, headers=headers, reason=reason))]
-        if with_body:
-            parts += parser.send_with_data_passthrough(h11.Data(data=answer.body)) or []
-        parts.append(parser.send(h11.EndOfMessage()))
-        self._server.unsent_bytes += len(answer.body)
-        try:
-            self._transport.writelines([part for part in parts if part])
-            await self._drain()
-        finally:
-            self._server.unsent_bytes -= len(answer.body)
-        self._finished()
+        return self._h11.Response(status_code=answer.status, headers=headers, reason=reason)
 
-    async def _drain(self) -> None:
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                if self._drained is not None:
-                    await self._drained
-        except TimeoutError:
-            self.abort()
+    def _write(self, event: Any) -> None:
+        parts = self._parser.send_with_data_passthrough(event) or []
+        if self._transport is not None:
+            self._transport.writelines([part for part in parts if part])
 
     def _finished(self) -> None:
         self._task = None

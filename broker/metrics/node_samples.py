@@ -17,11 +17,11 @@ from prometheus_client.process_collector import ProcessCollector
 from barnabas import __version__
 from broker.coordinator.group.classic_group import GroupState
 from broker.dispatch import ServedApi
-from broker.environment import Environment, disk_bytes
+from broker.environment import Environment, disk_bytes, thread_cpu_s
 from broker.metadata.partitions import PartitionRegistration
 from broker.metrics.counters import BOUNDS_S, Durations, RequestStats, TopicStats
 from broker.metrics.disk_space import DiskSpace, Space
-from broker.metrics.page import Samples, Slices, write
+from broker.metrics.page import ALL_TOPICS, Samples, Slices, write
 from broker.metrics.recent import RecentDurations, RecentRate
 from broker.metrics.table import QUANTILES
 from broker.replication.replica import Replica
@@ -86,7 +86,7 @@ class NodeSamples:
     async def page(self) -> tuple[bytes, float]:
         """The page, and for how long the loop was kept from other work for it."""
         spaces = await self._disk_space.of(self._node.directories.directories)
-        samples, slices = Samples(), Slices(self._clock)
+        samples, slices = Samples(), Slices(self._clock, thread_cpu_s)
         await self._gather(samples, slices, spaces)
         page = await write(samples, slices)
         slices.end()
@@ -275,7 +275,7 @@ class NodeSamples:
     async def _topics(self, samples: Samples, slices: Slices) -> None:
         topics_stats = self._node.replicas.topics_stats
         total = topics_stats.total()
-        self._topic(samples, total)
+        self._topic(samples, total, ALL_TOPICS)
         for topic, stats in list(topics_stats.by_name.items()):
             self._topic(samples, stats, topic)
             await slices.pause()
@@ -285,9 +285,9 @@ class NodeSamples:
         for name, meter in _INVALID_RECORDS:
             samples.add(name, total.invalid_records.get(meter, 0))
 
-    def _topic(self, samples: Samples, stats: TopicStats, *topic: str) -> None:
+    def _topic(self, samples: Samples, stats: TopicStats, topic: str) -> None:
         for name, attribute in _TOPIC_METRICS:
-            samples.add(name, getattr(stats, attribute), *topic)
+            samples.add(name, getattr(stats, attribute), topic)
 
     # Replicas.
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from broker.environment import real_environment
+from broker.environment import real_environment, thread_cpu_s
 from broker.errors import StartupError
 from broker.format_command import format_new_directories
 from broker.metrics import listener
@@ -192,7 +192,7 @@ async def test_work_between_two_pauses_is_small(tmp_path: Path) -> None:
                 samples.added = 0
 
         samples = Counted()
-        await NodeSamples(node, node._environment)._gather(samples, Stepping(node._environment.clock), {})
+        await NodeSamples(node, node._environment)._gather(samples, Stepping(node._environment.clock, thread_cpu_s), {})
         assert sum(steps) > 300 * 17
         assert max(steps) < 150
 

@@ -1,10 +1,11 @@
 import asyncio
+from typing import Any
 
 import pytest
 
-from broker.environment import SystemClock
+from broker.environment import SystemClock, thread_cpu_s
 from broker.metrics import page
-from broker.metrics.page import SAMPLES_PER_CHUNK, Sample, Samples, Slices, write
+from broker.metrics.page import ALL_TOPICS, SAMPLES_PER_CHUNK, Samples, Slices, write
 from broker.metrics.table import Metric
 from tests.support.metrics_page import samples_of
 
@@ -12,7 +13,7 @@ SIZE = "kafka_log_log_size"
 
 
 async def written(samples: Samples) -> bytes:
-    return await write(samples, Slices(SystemClock()))
+    return await write(samples, Slices(SystemClock(), thread_cpu_s))
 
 
 async def test_every_sample_is_written_and_each_metric_has_one_head() -> None:
@@ -52,7 +53,7 @@ async def test_a_histogram_has_buckets_count_and_sum() -> None:
 async def test_a_counter_without_labels_and_with() -> None:
     samples = Samples()
     name = "kafka_server_brokertopicmetrics_messagesin_total"
-    samples.add(name, 5)
+    samples.add(name, 5, ALL_TOPICS)
     samples.add(name, 3, "t")
     found = samples_of(await written(samples))
     assert [(each.name, each.labels, each.value) for each in found] == [(name, {}, 5.0), (name, {"topic": "t"}, 3.0)]
@@ -87,9 +88,9 @@ async def test_others_run_while_a_large_page_is_written(monkeypatch: pytest.Monk
 
     real = page._family
 
-    def noted(metric: Metric, part: list[Sample]) -> object:
+    def noted(metric: Metric, *part: Any) -> object:
         chunks.append(turns)
-        return real(metric, part)
+        return real(metric, *part)
 
     monkeypatch.setattr(page, "_family", noted)
     monkeypatch.setattr(page, "SLICE_S", 0.0)
