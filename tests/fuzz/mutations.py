@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hypothesis import strategies as st
 
@@ -130,10 +130,14 @@ INTEGERS = (-(2**31), -3, -2, -1, 0, 1, 2, 3, 100, 32767, 2**31 - 1)
 LONGS = (*INTEGERS, -(2**63), 2**63 - 1, 1_700_000_000_000)
 
 
+SPARED: Final = tuple(api for api in TABLE if api.name != "unregister_broker")
+"""A node that is made to unregister itself leads nothing any more: of no use to the requests that follow."""
+
+
 @st.composite
 def nonsense(draw: st.DrawFn) -> bytes:
     """A frame without its size, of any API and version that is served, with anything in its fields."""
-    api = draw(st.sampled_from(TABLE))
+    api = draw(st.sampled_from(SPARED))
     version = draw(st.integers(api.lowest_version, api.highest_version))
     request = _drawn(draw, request_class(api.key), version, 0)
     header = RequestHeader(request_api_key=api.key, request_api_version=version, correlation_id=7, client_id="fuzz")

