@@ -5,7 +5,7 @@ BIN := .venv/bin
 NATIVE_SOURCES := hatch_build.py tools/build_native.py $(wildcard protocol/records/*.c)
 PACKAGES := barnabas broker config protocol raft storage
 
-.PHONY: help setup run check format test unit conformance crash bench docs wheel
+.PHONY: help setup run check format test unit conformance crash kafka-tests bench docs wheel
 
 help:
 	@echo "make setup        a virtual environment in .venv with everything, barnabas among it"
@@ -16,6 +16,7 @@ help:
 	@echo "make unit         the fast tests only"
 	@echo "make conformance  compare with Apache Kafka (needs Java and Maven)"
 	@echo "make crash        kill and break nodes under load"
+	@echo "make kafka-tests  run Apache Kafka's own tests here; writes docs/kafka-tests.md (needs Java and Maven; an hour)"
 	@echo "make bench        side by side with Apache Kafka; writes bench/RESULTS.md (needs Java and Maven; 45 minutes)."
 	@echo "                  BENCH='--rows lz4' for some rows, BENCH=--resume to go on with a run that was broken off"
 	@echo "make docs         write what is generated: docs/*.md, config/attributes.py"
@@ -64,6 +65,9 @@ conformance: setup
 crash: setup
 	$(BIN)/pytest -n $(WORKERS) tests/crash
 
+kafka-tests: setup
+	$(BIN)/python -m tests.kafka_suite.run --write $(SUITE)
+
 bench: setup
 	$(BIN)/python -m bench.run --write $(BENCH)
 
@@ -71,6 +75,7 @@ docs: setup
 	$(BIN)/python -m config.document
 	$(BIN)/python -m broker.metrics.document
 	$(BIN)/python -m tests.conformance.differences
+	$(BIN)/python -m tests.kafka_suite.table
 
 wheel: setup
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
