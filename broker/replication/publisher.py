@@ -79,7 +79,6 @@ class ReplicaPublisher:
         self._clock = clock
         self._executor = executor
         manager.moves.assign_directory = assign_directory
-        self._directories.cordoned = frozenset(layers.effective.cordoned_log_dirs)
         self._image = EMPTY_IMAGE
         self._high_watermarks: dict[TopicPartition, int] = {}
         """As checkpointed before this start; empty once the first image has been applied."""
@@ -90,7 +89,6 @@ class ReplicaPublisher:
     def reconfigure(self, layers: ConfigLayers) -> None:
         """The node's own configuration has changed: every topic's may have."""
         self._layers = layers
-        self._directories.cordoned = frozenset(layers.effective.cordoned_log_dirs)
         self._settings.clear()
         for replica in self._manager:
             self._configure_replica(replica)
