@@ -59,23 +59,25 @@ def format_new_directories(config: NodeConfig, environment: Environment, cluster
     directories = sorted({*config.log_dirs, config.metadata_log_dir})
     formatted = [directory for directory in directories if files.exists(f"{directory}/{META_PROPERTIES}")]
     if formatted:
-        # The node looks at what is there, and tells what is missing.
         if cluster_id:
             _check_cluster(files, formatted, cluster_id)
-        return
+        if not _was_interrupted(files, directories, formatted, config):
+            return  # The node looks at what is there, and tells what is missing.
+        cluster_id = _cluster_of(files, formatted[0])
     if not is_single_node(config):
         raise StartupError(
             f"{directories[0]} is not formatted, and the node belongs to a quorum of several: format it with "
             "`barnabas format -t CLUSTER_ID -c FILE`, with the same CLUSTER_ID for all nodes"
         )
     for directory in directories:
-        if not _is_new(files, directory):
+        if directory not in formatted and not _is_new(files, directory):
             raise StartupError(
                 f"{directory} is not formatted ({META_PROPERTIES} is missing) and not empty: choose another "
                 "directory, or format it with `barnabas format -t CLUSTER_ID -c FILE` if its content may be reused"
             )
     options = FormatOptions(
         cluster_id=cluster_id or generate_cluster_id(environment.random),
+        ignore_formatted=bool(formatted),
         standalone=not config.controller_quorum_voters,
     )
     try:
@@ -83,6 +85,24 @@ def format_new_directories(config: NodeConfig, environment: Environment, cluster
     except FormatError as error:
         raise StartupError(str(error)) from error
     logger.info("formatted %s as the new cluster %s", ", ".join(directories), options.cluster_id)
+
+
+def _was_interrupted(files: Files, directories: Sequence[str], formatted: Sequence[str], config: NodeConfig) -> bool:
+    """Whether a first start ended in the middle of its formatting: the metadata directory, which comes last, is new, and
+    so is all else but for what formatting leaves."""
+    return (
+        config.metadata_log_dir not in formatted
+        and is_single_node(config)
+        and all(_is_new(files, directory, was_formatted=directory in formatted) for directory in directories)
+    )
+
+
+def _cluster_of(files: Files, directory: str) -> str | None:
+    try:
+        found = read_meta_properties(files, directory)
+    except (OSError, DecodeError) as error:
+        raise StartupError(f"{directory}/{META_PROPERTIES} cannot be read: {error}") from error
+    return None if found is None else found.cluster_id
 
 
 def _check_cluster(files: Files, directories: Sequence[str], cluster_id: str) -> None:
@@ -98,7 +118,7 @@ def _check_cluster(files: Files, directories: Sequence[str], cluster_id: str) ->
             )
 
 
-def _is_new(files: Files, directory: str) -> bool:
+def _is_new(files: Files, directory: str, *, was_formatted: bool = False) -> bool:
     if not (files.exists(directory) or os.path.lexists(directory)):
         return True
     names = {name for name in files.list_dir(directory) if not name.endswith(".tmp")}
@@ -106,4 +126,4 @@ def _is_new(files: Files, directory: str) -> bool:
         inside = {name for name in files.list_dir(f"{directory}/{METADATA_DIRECTORY}") if not name.endswith(".tmp")}
         if not inside <= {_FIRST_SNAPSHOT}:
             return False
-    return names <= _NOTHING | {METADATA_DIRECTORY}
+    return names <= _NOTHING | {METADATA_DIRECTORY} | ({META_PROPERTIES} if was_formatted else set())

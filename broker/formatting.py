@@ -6,7 +6,8 @@
     meta.properties            in each: cluster, node, and an id of its own
 
 They are made in this order. meta.properties comes last, once all else is durable: a directory that has it is formatted,
-one that was interrupted before is formatted again.
+one that was interrupted before is formatted again. Of several directories the metadata directory comes last: once it is
+formatted, all are.
 Counterpart: kafka-storage format, Formatter, DynamicVoters (KIP-631, KIP-853).
 """
 
@@ -76,11 +77,11 @@ def format_directories(
         return ["All log directories are formatted already."]
     bootstrap = BootstrapMetadata.of_levels(levels, "the format command")
     version = MetadataVersion(levels[METADATA_VERSION])
-    lines = []
-    for directory in unformatted:
+    lines: dict[str, str] = {}
+    for directory in sorted(unformatted, key=config.metadata_log_dir.__eq__):
         is_metadata = directory == config.metadata_log_dir
         kind = _kind(is_metadata, voters, config.node_id)
-        lines.append(f"Formatting {kind} {directory} with metadata.version {version}.")
+        lines[directory] = f"Formatting {kind} {directory} with metadata.version {version}."
         directory_id = random.uuid()
         if is_metadata and voters is not None:
             directory_id = _voter_directory(voters, config.node_id) or directory_id
@@ -91,7 +92,7 @@ def format_directories(
         files.write_atomically(f"{directory}/{BOOTSTRAP_CHECKPOINT}", encode_bootstrap(bootstrap, now_ms))
         properties = MetaProperties(options.cluster_id, config.node_id, directory_id)
         files.write_atomically(f"{directory}/{META_PROPERTIES}", encode_meta_properties(properties))
-    return lines
+    return [lines[directory] for directory in unformatted]
 
 
 def generate_cluster_id(random: Random) -> str:

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from broker.environment import Environment, real_environment
+from broker.errors import StartupError
+from broker.format_command import format_new_directories
 from broker.formatting import METADATA_DIRECTORY, FormatError, FormatOptions, format_directories, generate_cluster_id
 from broker.metadata.bootstrap import BOOTSTRAP_CHECKPOINT, decode_bootstrap, default_bootstrap, read_bootstrap
 from config.node_config import NodeConfig
@@ -17,8 +20,10 @@ from raft.log import BOOTSTRAP_SNAPSHOT_ID
 from raft.snapshots import read_control_records
 from raft.voters import Address, ReplicaKey
 from storage.checkpoints import META_PROPERTIES, MetaProperties, decode_meta_properties
+from storage.directory import read_meta_properties
 from storage.files import DiskFiles
 from tests.support.controller import CLUSTER_ID, SeededRandom
+from tests.support.memory_files import Crash, MemoryFiles
 
 FILES = DiskFiles()
 SNAPSHOT = "00000000000000000000-0000000000.checkpoint"
@@ -179,3 +184,60 @@ def test_bootstrap_files(tmp_path: Path) -> None:
     for damaged in (data[:-3], data[:40] + b"\xff" + data[41:], b"", b"x" * 70):
         with pytest.raises(DecodeError):
             decode_bootstrap(damaged, "x")
+
+
+class Interrupted:
+    """First starts of a node with three new directories, of which the metadata directory is not the first by name."""
+
+    def __init__(self) -> None:
+        self.files = MemoryFiles()
+        overrides = ["log.dirs=/m/a,/m/b,/m/c", "metadata.log.dir=/m/b"]
+        self.config = load_node_config(overrides=overrides).config
+        environment = real_environment()
+        self._environment = Environment(environment.clock, SeededRandom(), self.files, environment.executor)
+
+    def start(self, cluster_id: str | None = None) -> None:
+        format_new_directories(self.config, self._environment, cluster_id)
+
+    def clusters(self) -> set[str | None]:
+        found = [read_meta_properties(self.files, directory) for directory in self.config.log_dirs]
+        return {None if each is None else each.cluster_id for each in found}
+
+
+@pytest.mark.parametrize("fate", ["kill", "power_cut"])
+def test_a_first_start_that_was_interrupted_is_made_good_by_the_next(fate: str) -> None:
+    whole = Interrupted()
+    whole.start()
+    assert whole.files.steps > 20
+    for step in range(whole.files.steps):
+        node = Interrupted()
+        node.files.crash_at_step = step
+        with pytest.raises(Crash):
+            node.start()
+        getattr(node.files, fate)()
+        node.files.heal()
+        node.start()
+        clusters = node.clusters()
+        assert len(clusters) == 1 and None not in clusters, step
+        node.start()
+        assert node.clusters() == clusters
+
+
+def test_new_directories_beside_one_that_was_in_use_are_not_formatted() -> None:
+    node = Interrupted()
+    node.start()
+    used = node.files.open("/m/a/recovery-point-offset-checkpoint", create=True)
+    used.close()
+    node.files.remove("/m/b/meta.properties")
+    node.start()
+    assert not node.files.exists("/m/b/meta.properties")
+
+
+def test_an_interrupted_start_goes_on_in_the_cluster_that_it_began() -> None:
+    node = Interrupted()
+    node.start(CLUSTER_ID)
+    node.files.remove("/m/b/meta.properties")
+    with pytest.raises(StartupError, match="belongs to cluster"):
+        node.start("x" * 22)
+    node.start()
+    assert node.clusters() == {CLUSTER_ID}
