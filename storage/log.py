@@ -36,6 +36,7 @@ from storage.leader_epochs import LeaderEpochs
 from storage.loading import LogLoader
 from storage.log_config import LogConfig
 from storage.log_reading import NO_TIMESTAMP, ReadableLog, floor_of
+from storage.offset_index import RELATIVE_OFFSET_MAX
 from storage.open_segments import OpenSegments
 from storage.opening import RandRange, draw_jitter_ms, read_leader_epochs, rebuild_leader_epochs, settle_topic_id
 from storage.producer_entry import TRANSACTION_VERSION_UNKNOWN, VerificationGuard
@@ -246,16 +247,21 @@ class Log(ReadableLog):
         transaction_version: int,
         now_ms: int,
     ) -> AppendInfo:
-        self._check_usable()
+        if self.failure is not None:
+            raise self.failure
         size = append.size
         if not append.batches:
             return self._info(append, self.log_end_offset - 1)
         if size > self.config.segment_bytes:
             message = f"{size} bytes exceed segment.bytes, {self.config.segment_bytes}"
             raise ApiError(ErrorCode.RECORD_LIST_TOO_LARGE, message)
-        analysis = None
+        analysis = in_order = None
         for batch in append.batches:
             if batch.producer_id >= 0:
+                if origin is AppendOrigin.CLIENT:
+                    in_order = self.producer_state.next_in_order(batch)
+                    if in_order is not None:
+                        break
                 analysis = self.producer_state.analyze(
                     append.batches, origin, guard=guard, transaction_version=transaction_version
                 )
@@ -270,6 +276,8 @@ class Log(ReadableLog):
             raise self._write_failed(e) from e
         try:
             self._take_in(append, analysis)
+            if in_order is not None:
+                in_order.add_batch_in_order(batch)
         except BaseException as e:
             # The bytes are in the file and the rest is not: nothing can be said of this log any more.
             self.failure = StorageError(self.log_dir, f"{self.topic_partition}: {e!r} after a write")
@@ -351,13 +359,15 @@ class Log(ReadableLog):
         size = segment.size
         if size + append.size > config.segment_bytes:
             return True
+        if not 0 <= append.last_offset - segment.base_offset <= RELATIVE_OFFSET_MAX:
+            return True
         if not size:
-            return not segment.can_hold(append.last_offset)
+            return False
+        entries = len(segment.offset_index.positions)
         return (
             segment.time_waited_for_roll(now_ms, append.max_timestamp) > config.segment_ms - segment.roll_jitter_ms
-            or len(segment.offset_index) >= config.offset_index_entries_max
-            or len(segment.time_index) >= config.time_index_entries_max
-            or not segment.can_hold(append.last_offset)
+            or entries >= config.offset_index_entries_max
+            or len(segment.time_index.timestamps) >= config.time_index_entries_max
         )
 
     def roll(self, now_ms: int) -> None:
@@ -438,18 +448,22 @@ class Log(ReadableLog):
 
     def update_high_watermark(self, offset: int) -> int:
         """Set it, as a follower does, to what lies within the log."""
-        self.high_watermark = offset = min(max(offset, self.log_start_offset), self.log_end_offset)
-        self.producer_state.on_high_watermark(offset)
-        if self._first_unstable_offset is not None:
-            self._update_first_unstable_offset()
+        offset = min(max(offset, self.log_start_offset), self.log_end_offset)
+        self._set_high_watermark(offset)
         return offset
+
+    def _set_high_watermark(self, offset: int) -> None:
+        self.high_watermark = offset
+        if self._first_unstable_offset is not None:
+            self.producer_state.on_high_watermark(offset)
+            self._update_first_unstable_offset()
 
     def advance_high_watermark(self, offset: int) -> bool:
         """Raise it; whether that was a change."""
         assert offset <= self.log_end_offset, (offset, self.log_end_offset)
         if offset <= self.high_watermark:
             return False
-        self.update_high_watermark(offset)
+        self._set_high_watermark(offset)
         return True
 
     def advance_log_start_offset(self, offset: int) -> bool:

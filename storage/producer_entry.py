@@ -14,7 +14,7 @@ import logging
 from typing import Final, NamedTuple
 
 from protocol.errors import ApiError, DecodeError, ErrorCode
-from protocol.records.batch import NO_PRODUCER_EPOCH, RecordBatch
+from protocol.records.batch import CONTROL_FLAG, NO_PRODUCER_EPOCH, TRANSACTIONAL_FLAG, RecordBatch
 from protocol.records.control import EndTransactionMarker, decode_end_transaction_marker
 from protocol.records.record import NO_SEQUENCE, NO_TIMESTAMP, SEQUENCE_MAX, decrement_sequence
 from storage.validation import AppendOrigin
@@ -23,6 +23,7 @@ BATCHES_RETAINED: Final = 5
 """As many batches as an idempotent producer may have in flight."""
 PRODUCER_EPOCH_MAX: Final = 2**15 - 1
 TRANSACTION_VERSION_UNKNOWN: Final = -1
+_MORE_THAN_DATA: Final = TRANSACTIONAL_FLAG | CONTROL_FLAG
 
 logger = logging.getLogger(__name__)
 
@@ -151,6 +152,27 @@ class ProducerStateEntry:
         self.set_epoch(producer_epoch)
         batch = BatchMetadata(last_sequence, last_offset, offset_delta, timestamp)
         self.batches = (*self.batches[1 - BATCHES_RETAINED :], batch)
+        self.last_timestamp = timestamp
+
+    def is_followed_by(self, batch: RecordBatch) -> bool:
+        """Whether the batch carries on in this epoch, outside of transactions, with the next sequence."""
+        batches = self.batches
+        if (
+            not batches
+            or batch.producer_epoch != self.producer_epoch
+            or batch.attributes & _MORE_THAN_DATA
+            or self.current_txn_first_offset is not None
+        ):
+            return False
+        last_sequence = batches[-1].last_sequence
+        return batch.base_sequence == (0 if last_sequence == SEQUENCE_MAX else last_sequence + 1)
+
+    def add_batch_in_order(self, batch: RecordBatch) -> None:
+        """Takes in a batch that was written, and of which `is_followed_by` was true."""
+        delta, timestamp = batch.last_offset_delta, batch.max_timestamp
+        last_sequence = (batch.base_sequence + delta) & SEQUENCE_MAX
+        added = BatchMetadata(last_sequence, batch.base_offset + delta, delta, timestamp)
+        self.batches = (*self.batches[1 - BATCHES_RETAINED :], added)
         self.last_timestamp = timestamp
 
     def set_epoch(self, producer_epoch: int) -> None:

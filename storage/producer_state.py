@@ -145,6 +145,14 @@ class ProducerState:
                 self._end_verification(batch)
         return analysis
 
+    def next_in_order(self, batch: RecordBatch) -> ProducerStateEntry | None:
+        """The entry of the batch's producer, where a client's batch is what follows its last one and has nothing to do
+        with transactions. Then an analysis would find but one thing to do once it is written: `add_batch_in_order`."""
+        entry = self.producers.get(batch.producer_id)
+        if entry is None or batch.producer_id in self._verifications or not entry.is_followed_by(batch):
+            return None
+        return entry
+
     def update(self, analysis: ProducerAnalysis) -> None:
         """Merge what was analysed, once it is written. Its completed transactions follow by complete_transaction."""
         for producer_id, append in analysis.appends.items():

@@ -555,3 +555,47 @@ def test_leader_follower_and_replay_come_to_the_same_state(
             assert repr(other.producers[producer_id]) == repr(entry)
         assert other.first_undecided_offset == leader.first_undecided_offset
         assert other.first_unstable_offset == leader.first_unstable_offset
+
+
+@given(
+    st.lists(
+        st.builds(
+            data_batch,
+            st.just(0),
+            st.sampled_from([0, 1, 2, 3, 4, 5, SEQUENCE_MAX - 1, SEQUENCE_MAX]),
+            count=st.integers(1, 2),
+            producer_id=st.sampled_from([PID, PID + 1]),
+            epoch=st.sampled_from([0, 0, 0, 1]),
+            transactional=st.sampled_from([False, False, False, True]),
+        ),
+        max_size=12,
+    )
+)
+def test_the_short_way_ends_where_an_analysis_does(batches: list[RecordBatch]) -> None:
+    """A batch that is next in order is taken in as an analysis would have it, and is never one that it refuses."""
+    short, long = (ProducerState(DiskFiles(), "/nowhere", transaction_verification_enabled=False) for _ in range(2))
+    for offset, batch in enumerate(batches):
+        batch.base_offset = 10 * offset
+        in_order = short.next_in_order(batch)
+        if in_order is not None:
+            in_order.add_batch_in_order(batch)
+            assert append(long, batch).duplicate is None
+        else:
+            outcomes: list[object] = []
+            for state in (short, long):
+                try:
+                    outcomes.append(append(state, batch).duplicate)
+                except ApiError as error:
+                    outcomes.append(error.code)
+            assert outcomes[0] == outcomes[1]
+        assert repr(short.producers) == repr(long.producers)
+
+
+def test_the_short_way_is_taken_for_a_producer_that_goes_on(state: ProducerState) -> None:
+    first = data_batch(0, SEQUENCE_MAX - 1, count=2)
+    assert state.next_in_order(first) is None
+    append(state, first)
+    assert state.next_in_order(data_batch(2, 0)) is state.producers[PID]
+    assert state.next_in_order(data_batch(2, 1)) is None
+    state.maybe_start_verification(PID, 0, 0, False, NOW)
+    assert state.next_in_order(data_batch(2, 0)) is None
