@@ -14,6 +14,7 @@ are those of the records even if the producer claims LogAppendTime, and decompre
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 from struct import Struct
 from typing import Final, NamedTuple
@@ -24,10 +25,12 @@ from protocol.errors import ApiError, DecodeError, ErrorCode
 from protocol.records.batch import (
     ATTRIBUTES_POSITION,
     COMPRESSION_MASK,
+    CONTROL_FLAG,
     CURRENT_MAGIC,
     HEADER_BYTES,
     NO_PARTITION_LEADER_EPOCH,
     TIMESTAMP_TYPE_FLAG,
+    TRANSACTIONAL_FLAG,
     RecordBatch,
     read_batch,
 )
@@ -51,6 +54,9 @@ LOG_APPEND_TIME: Final = 1
 _ASSIGNED: Final = Struct(">qii")
 _ASSIGNED_BYTES: Final = 16
 _ATTRIBUTES_KNOWN: Final = 0x7F
+_MAGIC_POSITION: Final = 16
+_NOT_PLAIN: Final = TRANSACTIONAL_FLAG | CONTROL_FLAG
+_AFTER_ZSTD: Final = CompressionType.ZSTD + 1
 _RECORD_ERRORS_MAX: Final = 1000
 
 
@@ -210,8 +216,11 @@ def prepare_append(
 
     `allow_zstd` is False for Produce requests before version 7.
     """
-    batch = _only_batch(memoryview(records), rules, origin, allow_zstd)
-    codec = batch.compression
+    view = memoryview(records)
+    batch = _plain_batch(view, rules, allow_zstd) if origin is AppendOrigin.CLIENT else None
+    if batch is None:
+        batch = _only_batch(view, rules, origin, allow_zstd)
+    codec = batch.attributes & COMPRESSION_MASK
     target = codec if rules.compression is None or (codec == 0 and batch.is_control) else rules.compression
     try:
         payload = batch.payload(rules.max_decompressed_bytes)
@@ -226,7 +235,9 @@ def prepare_append(
         max_timestamp = log_append_time = now_ms
     if target != codec:
         tail = _recompress(batch, payload, target, max_timestamp, rules)
-    elif batch.max_timestamp == max_timestamp and batch.timestamp_type == rules.timestamp_type:
+    elif batch.max_timestamp == max_timestamp and (
+        batch.attributes & TIMESTAMP_TYPE_FLAG == (TIMESTAMP_TYPE_FLAG if rules.timestamp_type else 0)
+    ):
         tail = [batch.buffer[_ASSIGNED_BYTES:]]
     else:
         tail = _rewrite_header(batch, batch.buffer[HEADER_BYTES:], codec, max_timestamp, rules.timestamp_type)
@@ -273,6 +284,27 @@ def _read(view: memoryview, position: int, end: int) -> RecordBatch | None:
         return read_batch(view, position, end)
     except DecodeError as error:
         raise RecordValidationError(ErrorCode.CORRUPT_MESSAGE, str(error)) from None
+
+
+def _plain_batch(view: memoryview, rules: ValidationRules, allow_zstd: bool) -> RecordBatch | None:
+    """The batch where a look at its header shows that a client may append it, as nearly always; else None, and
+    `_only_batch` has to tell what is the matter, if anything is."""
+    size = len(view)
+    if size < HEADER_BYTES or view[_MAGIC_POSITION] != CURRENT_MAGIC:
+        return None
+    batch = RecordBatch(view)
+    attributes = batch.attributes
+    if (
+        batch.size == size <= rules.max_message_bytes
+        and batch.base_offset == 0
+        and 0 < batch.records_count == batch.last_offset_delta + 1
+        and not attributes & _NOT_PLAIN
+        and attributes & COMPRESSION_MASK < (_AFTER_ZSTD if allow_zstd else CompressionType.ZSTD)
+        and (batch.producer_id < 0 or batch.base_sequence >= 0)
+        and batch.is_valid_crc()
+    ):
+        return batch
+    return None
 
 
 def _only_batch(view: memoryview, rules: ValidationRules, origin: AppendOrigin, allow_zstd: bool) -> RecordBatch:
@@ -324,23 +356,25 @@ def _check_header(batch: RecordBatch, origin: AppendOrigin) -> None:
 
 def _check_records(batch: RecordBatch, payload: Buffer, rules: ValidationRules, now_ms: int) -> int:
     """The largest timestamp of the records, all of which the topic accepts."""
+    timestamp_min, timestamp_max = INT64_MIN, INT64_MAX
     if rules.timestamp_type == CREATE_TIME:
-        timestamp_min = max(now_ms - rules.timestamp_before_max_ms, INT64_MIN)
-        timestamp_max = min(now_ms + rules.timestamp_after_max_ms, INT64_MAX)
-    else:
-        timestamp_min, timestamp_max = INT64_MIN, INT64_MAX
+        earliest, latest = now_ms - rules.timestamp_before_max_ms, now_ms + rules.timestamp_after_max_ms
+        if earliest > INT64_MIN:
+            timestamp_min = earliest
+        if latest < INT64_MAX:
+            timestamp_max = latest
     max_timestamp, faults = walk_records(
         payload,
         batch.records_count,
         batch.base_timestamp,
-        timestamp_min=timestamp_min,
-        timestamp_max=timestamp_max,
-        require_key=rules.is_compacted,
-        faults_max=_RECORD_ERRORS_MAX,
+        timestamp_min,
+        timestamp_max,
+        rules.is_compacted,
+        _RECORD_ERRORS_MAX,
     )
     if faults:
         raise _faulty_records(faults, timestamp_min, timestamp_max)
-    if batch.timestamp_type == LOG_APPEND_TIME and (
+    if batch.attributes & TIMESTAMP_TYPE_FLAG and (
         rules.timestamp_type == LOG_APPEND_TIME or batch.max_timestamp == NO_TIMESTAMP
     ):
         errors = [
@@ -354,7 +388,7 @@ def _check_records(batch: RecordBatch, payload: Buffer, rules: ValidationRules, 
 _REJECTED_TIMESTAMPS: Final = "one or more records have been rejected for their timestamps"
 
 
-def _faulty_records(faults: list[RecordFault], timestamp_min: int, timestamp_max: int) -> RecordValidationError:
+def _faulty_records(faults: Sequence[RecordFault], timestamp_min: int, timestamp_max: int) -> RecordValidationError:
     errors = [
         RecordError(
             fault.batch_index,

@@ -157,7 +157,7 @@ class RecordBatch:
 
     def payload(self, max_decompressed_bytes: int = DEFAULT_MAX_DECOMPRESSED_BYTES) -> Buffer:
         """The encoded records: a view if they are not compressed, else decompressed within the limit."""
-        codec = self.compression
+        codec = self.attributes & COMPRESSION_MASK
         if codec == 0:
             return self.buffer[HEADER_BYTES:]
         if self.records_count == 0:

@@ -11,6 +11,7 @@ one is used where it was built. Kafka's counterpart: LogValidator.validateRecord
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from protocol.errors import DecodeError
@@ -57,6 +58,9 @@ class RecordFault(NamedTuple):
     timestamp: int
 
 
+_NO_FAULTS: Final[Sequence[RecordFault]] = ()
+
+
 class MalformedRecords(DecodeError):
     """The records of a batch are not what its header says."""
 
@@ -70,12 +74,11 @@ def walk_records(
     payload: Buffer,
     count: int,
     base_timestamp: int,
-    *,
     timestamp_min: int = INT64_MIN,
     timestamp_max: int = INT64_MAX,
     require_key: bool = False,
     faults_max: int = 1000,
-) -> tuple[int, list[RecordFault]]:
+) -> tuple[int, Sequence[RecordFault]]:
     """(largest timestamp or -1, records that break a rule, at most `faults_max` of them).
 
     A timestamp of -1 means none and is always in range.
@@ -85,7 +88,7 @@ def walk_records(
     )
     if fault:
         raise MalformedRecords(fault, index)
-    return largest, [RecordFault(*item) for item in found] if found else []
+    return largest, [RecordFault(*item) for item in found] if found else _NO_FAULTS
 
 
 def walk_pure(

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from protocol.errors import ApiError, ErrorCode
@@ -15,6 +15,7 @@ from protocol.records.builder import COVERED, build_batch, build_end_transaction
 from protocol.records.compression import CompressionType, compress
 from protocol.records.control import EndTransactionMarker
 from protocol.records.record import Record
+from storage import validation
 from storage.validation import (
     CREATE_TIME,
     LOG_APPEND_TIME,
@@ -430,3 +431,45 @@ class TestAssigned:
             with pytest.raises(RecordValidationError) as caught:
                 lead(epochs)
             assert caught.value.code == ErrorCode.INVALID_RECORD
+
+
+def outcome(data: bytes, rules: ValidationRules, *, allow_zstd: bool) -> object:
+    try:
+        made = append(data, rules, allow_zstd=allow_zstd)
+    except RecordValidationError as error:
+        return error.code, error.message, error.record_errors, error.meter
+    batch = {name: getattr(made.batches[0], name) for name in RecordBatch.__slots__ if name != "buffer"}
+    return batch, [bytes(each) for each in made.buffers], made.max_timestamp, made.last_offset, made.was_recompressed
+
+
+@given(
+    codec=st.sampled_from(CODECS),
+    fields=st.dictionaries(
+        st.sampled_from(["attributes", "last_offset_delta", "max_timestamp", "producer_id", "base_sequence"]),
+        st.integers(-2, 70),
+        max_size=2,
+    ),
+    changes=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), max_size=2),
+    cut=st.integers(-70, 1),
+    rules=st.sampled_from(
+        [RULES, ValidationRules(max_message_bytes=150), ValidationRules(timestamp_type=LOG_APPEND_TIME)]
+    ),
+    allow_zstd=st.booleans(),
+)
+@example(codec=CompressionType.NONE, fields={}, changes=[], cut=1, rules=RULES, allow_zstd=True)
+def test_a_plain_batch_comes_out_as_if_it_had_been_looked_at_closely(
+    codec: CompressionType,
+    fields: dict[str, int],
+    changes: list[tuple[int, int]],
+    cut: int,
+    rules: ValidationRules,
+    allow_zstd: bool,
+) -> None:
+    data = bytearray(resealed(build_batch(records(), compression=codec), **fields))
+    for position, value in changes:
+        data[position] = value
+    sent = bytes(data[:cut] if cut < 0 else data)
+    short = outcome(sent, rules, allow_zstd=allow_zstd)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(validation, "_plain_batch", lambda *_: None)
+        assert outcome(sent, rules, allow_zstd=allow_zstd) == short
