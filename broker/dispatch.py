@@ -35,7 +35,7 @@ from protocol.apis import (
 )
 from protocol.errors import ApiError, DecodeError, ErrorCode
 from protocol.messages.header import RequestHeader
-from protocol.schema import Message, decode, decode_prefix, encode_parts
+from protocol.schema import Message, decode_prefix, encode_parts
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ class Dispatcher:
         flexible_request, flexible_response = served.flexible_headers[version - served.lowest]
         try:
             client_id, position = _read_client_id(frame, flexible_request)
-            request = decode(served.request_class, version, frame, position)
+            request, _ = decode_prefix(served.request_class, version, frame, position)
         except DecodeError as error:
             raise CloseConnection(f"a request for {served.api.name} v{version} that cannot be read: {error}") from None
         stats = served.stats

@@ -220,6 +220,8 @@ def encode_parts(message: Message, version: int) -> list[Buffer]:
     """As `encode`, in pieces that follow one another: large values of records fields stay the buffers they were."""
     cuts: list[int] = []
     parts = _encode(message, version, cuts)
+    if not cuts:
+        return [b"".join(parts)]
     joined: list[Buffer] = []
     start = 0
     for cut in cuts:

@@ -74,6 +74,7 @@ _ATTRIBUTES_LOW_BYTE: Final = 22
 _TRANSACTIONAL: Final = 0x10
 _COMPRESSION: Final = 0x07
 
+_NO_RECORDS: Final = memoryview(b"")
 # Shared by all partitions that do not set it; nothing ever changes it.
 _NO_LEADER: Final = ProduceResponse.LeaderIdAndEpoch()
 _NOT_LEADER: Final = int(ErrorCode.NOT_LEADER_OR_FOLLOWER)
@@ -129,6 +130,7 @@ async def _handle_slowly(
 def _plan(request: ProduceRequest, context: RequestContext) -> tuple[ProduceResponse, list[_Append]]:
     """The response as it will be sent, with refusals filled in, and what is to be appended for the rest of it."""
     version, replicas = context.api_version, context.node.replicas
+    find = replicas.find
     by_id = version >= TOPIC_ID_VERSION
     acks_are_valid = -1 <= request.acks <= 1
     may_write_internal = context.client_id == ADMIN_CLIENT_ID
@@ -145,7 +147,7 @@ def _plan(request: ProduceRequest, context: RequestContext) -> tuple[ProduceResp
             if name is None:
                 response.error_code = ErrorCode.UNKNOWN_TOPIC_ID
                 continue
-            replica = replicas.find(name, data.index)
+            replica = find(name, data.index)
             if replica is None:
                 response.error_code = replicas.why_missing(name, data.index)
             elif by_id and replica.topic_id != topic.topic_id:
@@ -157,7 +159,8 @@ def _plan(request: ProduceRequest, context: RequestContext) -> tuple[ProduceResp
             elif not replica.state.is_leader:
                 response.error_code = ErrorCode.NOT_LEADER_OR_FOLLOWER
             else:
-                appends.append(_Append(response, replica, _view(data.records)))
+                records: Any = data.records
+                appends.append(_Append(response, replica, _NO_RECORDS if records is None else records))
         if partitions:
             topics.append(
                 ProduceResponse.TopicProduceResponse(
@@ -165,10 +168,6 @@ def _plan(request: ProduceRequest, context: RequestContext) -> tuple[ProduceResp
                 )
             )
     return ProduceResponse(responses=topics), appends
-
-
-def _view(records: Any) -> memoryview:
-    return memoryview(b"" if records is None else records)
 
 
 # Checking, which needs nothing of the log's state.

@@ -73,34 +73,34 @@ class OffsetWaiter:
 class OffsetQueue:
     """Who waits at one partition for an offset to be reached, in the order of offsets."""
 
-    __slots__ = ("_waiters",)
+    __slots__ = ("waiters",)
 
     def __init__(self) -> None:
-        self._waiters: deque[OffsetWaiter] = deque()
+        self.waiters: deque[OffsetWaiter] = deque()
 
     def __len__(self) -> int:
-        return len(self._waiters)
+        return len(self.waiters)
 
     def add(self, waiter: OffsetWaiter) -> None:
-        waiters = self._waiters
+        waiters = self.waiters
         if waiters and waiters[-1].offset > waiter.offset:
             insort(waiters, waiter, key=lambda each: each.offset)
         else:
             waiters.append(waiter)
 
     def reached(self, offset: int, code: ErrorCode = ErrorCode.NONE) -> None:
-        waiters = self._waiters
+        waiters = self.waiters
         while waiters and waiters[0].offset <= offset:
             waiters.popleft().finish(code)
 
     def fail(self, code: ErrorCode) -> None:
         """Nobody's offset will be reached any more."""
-        waiters, self._waiters = self._waiters, deque()
+        waiters, self.waiters = self.waiters, deque()
         for waiter in waiters:
             waiter.finish(code)
 
     def drop_settled(self) -> None:
-        waiters = self._waiters
+        waiters = self.waiters
         while waiters and waiters[0].is_settled:
             waiters.popleft()
 

@@ -165,15 +165,25 @@ class Replica:
         if not (state.is_leader and state.has_enough_in_sync) or self.is_stopped:
             self.check_append(required_acks)
         assert self.writes is None or not self.writes.is_writing, "who appends to a slow directory queues"
-        clock, slow = self._manager.clock, self._manager.slow_directories
-        before_s = clock.monotonic()
+        manager = self._manager
+        monotonic, slow = manager.clock.monotonic, manager.slow_directories
+        before_s = monotonic()
         waits = -1
         if slow.suspects and slow.is_suspect(self.log.log_dir, before_s):
-            waits = self._manager.waits()
-        info = self._write(batch, now_ms, origin)
-        now_s = clock.monotonic()
+            waits = manager.waits()
+        try:
+            info = self.log.append(batch, leader_epoch=state.leader_epoch, now_ms=now_ms, origin=origin)
+        except (ApiError, StorageError) as error:
+            if isinstance(error, StorageError):
+                self.storage_failed(error)
+            raise
+        except Exception as error:
+            # What the log holds is no longer what its state says: it must not be served.
+            manager.replica_failed(self, error)
+            raise
+        now_s = monotonic()
         if now_s - before_s > SLOW_WRITE_S:
-            has_waited = waits >= 0 and self._manager.waits() > waits
+            has_waited = waits >= 0 and manager.waits() > waits
             slow.took_long(self.log.log_dir, now_s, has_waited=has_waited)
         if not info.is_duplicate:
             self.count_append(info)
@@ -208,18 +218,6 @@ class Replica:
         self.check_append(required_acks)
         return self.writes.append(batch, required_acks, now_ms)
 
-    def _write(self, batch: ValidatedAppend, now_ms: int, origin: AppendOrigin) -> AppendInfo:
-        try:
-            return self.log.append(batch, leader_epoch=self.state.leader_epoch, now_ms=now_ms, origin=origin)
-        except (ApiError, StorageError) as error:
-            if isinstance(error, StorageError):
-                self.storage_failed(error)
-            raise
-        except Exception as error:
-            # What the log holds is no longer what its state says: it must not be served.
-            self._manager.replica_failed(self, error)
-            raise
-
     def has_grown(self) -> None:
         """Records were appended: lets everything follow that depends on the log's end."""
         settings = self.settings
@@ -250,19 +248,24 @@ class Replica:
         state, manager = self.state, self._manager
         if not state.is_leader or (self.writes is not None and self.writes.is_writing):
             return  # A write under way tells when it is done.
-        target: int | None = self.own_end_offset
+        partition_log = self.log
+        target: int | None = partition_log.recovery_point if self.settings.is_synced else partition_log.log_end_offset
         if not state.is_single:
             now_s = manager.clock.monotonic()
             target = state.next_high_watermark(self.own_end_offset, now_s, manager.lag_max_s, manager.is_eligible)
-        if target is None or not self.log.advance_high_watermark(target):
+        if target is None or not partition_log.advance_high_watermark(target):
             return
-        if len(self.high_watermark_waiters):
+        if self.high_watermark_waiters.waiters:
             self.high_watermark_waiters.reached(target, state.acknowledgement)
         if self.fetches:
             manager.has_news(self)
+        if self.listeners:
+            self._tell_listeners(target)
+
+    def _tell_listeners(self, high_watermark: int) -> None:
         for listener in list(self.listeners):
             try:
-                listener(self.topic_partition, state.leader_epoch, target)
+                listener(self.topic_partition, self.state.leader_epoch, high_watermark)
             except Exception:
                 # Its own affair: what was appended is appended.
                 log.exception("a listener of %s failed", self.topic_partition)

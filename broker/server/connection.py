@@ -195,10 +195,18 @@ class Connection(asyncio.BufferedProtocol):
         frames = receiver.received(nbytes)
         if frames:
             self.received_s = self._server.clock.monotonic()
+        if len(frames) == 1 and not self._frames and self._can_start():
+            # As nearly always; `_run_queued` would do the same.
+            self._in_batch = True
+            self._start(frames[0])
+            self._in_batch = False
+            if self._out:
+                self._pump()
+        elif frames:
             self._frames.extend(frames)
             for frame in frames:
                 self._queued_bytes += len(frame)
-            self._run()
+            self._run_queued()
         if receiver.failure is not None and not self._frames:
             self._refuse(str(receiver.failure))
         if self._watched_receiving or receiver.has_partial:
@@ -269,6 +277,10 @@ class Connection(asyncio.BufferedProtocol):
     # Requests.
 
     def _run(self) -> None:
+        self._run_queued()
+        self._control_reading()
+
+    def _run_queued(self) -> None:
         """Starts queued requests as far as limits and order allow, a batch at most."""
         frames = self._frames
         budget_requests, budget_bytes = BATCH_REQUESTS_MAX, BATCH_BYTES_MAX
@@ -288,7 +300,6 @@ class Connection(asyncio.BufferedProtocol):
             self._pump()
         if self._receiver.failure is not None and not frames and self._closing is None:
             self._refuse(str(self._receiver.failure))
-        self._control_reading()
 
     def _can_start(self) -> bool:
         return (
