@@ -16,10 +16,15 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Final, Protocol
 
 from protocol.wire import Buffer
+
+try:
+    from protocol.records import _native
+except ImportError:
+    _native = None  # type: ignore[assignment]
 
 IOVECS_MAX: Final = 1024
 """Linux' IOV_MAX."""
@@ -115,6 +120,18 @@ class Files(Protocol):
         ...
 
 
+def read_cached_pure(fd: int, size: int, offset: int) -> Buffer:
+    """What the page cache has of these bytes from the first on; BlockingIOError if nothing. Twin of _native's."""
+    buffer = bytearray(size)
+    count = os.preadv(fd, (buffer,), offset, os.RWF_NOWAIT)
+    if count < size:
+        del buffer[count:]
+    return buffer
+
+
+read_cached: Final[Callable[[int, int, int], Buffer]] = getattr(_native, "read_cached", read_cached_pure)
+
+
 class DiskFile:
     """One descriptor, closed with the last reference."""
 
@@ -140,9 +157,8 @@ class DiskFile:
     def pread_nowait(self, size: int, offset: int) -> Buffer | None:
         if not self._can_tell:
             return self.pread(size, offset)
-        buffer = bytearray(size)
         try:
-            count = os.preadv(self._fd, (buffer,), offset, os.RWF_NOWAIT)
+            data = read_cached(self._fd, size, offset)
         except BlockingIOError:
             return None
         except OSError as e:
@@ -150,13 +166,10 @@ class DiskFile:
                 raise
             self._can_tell = False
             return self.pread(size, offset)
-        if count == size:
-            return buffer
-        # Part of it is cached, or the file ends there.
-        if offset + count < os.fstat(self._fd).st_size:
-            return None
-        del buffer[count:]
-        return buffer
+        # Else part of it is cached, or the file ends there.
+        if len(data) == size or offset + len(data) >= os.fstat(self._fd).st_size:
+            return data
+        return None
 
     def pread_into(self, buffer: memoryview, offset: int) -> int:
         filled, size = 0, len(buffer)
@@ -171,9 +184,7 @@ class DiskFile:
         if len(buffers) > IOVECS_MAX:
             return self._pwritev_many(buffers, offset)
         written = os.pwritev(self._fd, buffers, offset)
-        size = 0
-        for buffer in buffers:
-            size += len(buffer)
+        size = sum(map(len, buffers))
         # A short write (signal, disk almost full) is continued; what stopped it is met again and raised.
         while written < size:
             rest = b"".join(buffers)[written:]

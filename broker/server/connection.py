@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 BATCH_REQUESTS_MAX = 32
 BATCH_BYTES_MAX = 1024 * 1024
 """What one callback starts before it lets others run."""
-FILE_PIECE_BYTES = 512 * 1024
+FILE_PIECE_BYTES = 256 * 1024
 GATHERED_BYTES_MAX = 4096
 READ_THREADS = 2
 """For what is not in the page cache, a log directory: a slow one holds up nobody else."""

@@ -1,14 +1,18 @@
-/* The loops over the records of a v2 batch that Python is too slow for: `walk` and `decode`.
+/* The loops over the records of a v2 batch that Python is too slow for, `walk` and `decode`; and `read_cached`, for which
+ * storage/files.py has a pure twin.
  *
  * Their pure twins are walk.walk_pure and record.decode_records_pure, equal on every input; this file holds no rule that
  * those do not have. Every read is bounded by the end of the record or of the payload, a varint by 5 or 10 bytes, and
  * nothing is kept after a call: the buffer is released before returning. The GIL is held throughout, a payload takes
  * microseconds. Built by tools/build_native.py against the limited API of Python 3.11; optional.
  */
+#define _GNU_SOURCE
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030b0000
 #include <Python.h>
+#include <errno.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 enum {
     SOUND = 0,
@@ -283,7 +287,40 @@ static PyObject *decode(PyObject *Py_UNUSED(module), PyObject *args)
     return records;
 }
 
+#ifdef RWF_NOWAIT
+PyDoc_STRVAR(read_cached_doc, "read_cached(fd, size, offset) -> what the page cache has of it, without waiting for the disk");
+
+/* preadv(RWF_NOWAIT) into bytes that nobody had to clear first: what os.preadv is given has to exist, and so be zeroed. */
+static PyObject *read_cached(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    int fd;
+    Py_ssize_t size;
+    long long offset;
+    if (!PyArg_ParseTuple(args, "inL", &fd, &size, &offset))
+        return NULL;
+    PyObject *data = PyBytes_FromStringAndSize(NULL, size);
+    if (data == NULL)
+        return NULL;
+    struct iovec piece = {PyBytes_AsString(data), (size_t)size};
+    ssize_t count;
+    do
+        count = preadv2(fd, &piece, 1, (off_t)offset, RWF_NOWAIT);
+    while (count < 0 && errno == EINTR);
+    if (count < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        Py_DECREF(data);
+        return NULL;
+    }
+    if (count < size)
+        _PyBytes_Resize(&data, count);
+    return data;
+}
+#endif
+
 static PyMethodDef methods[] = {
+#ifdef RWF_NOWAIT
+    {"read_cached", read_cached, METH_VARARGS, read_cached_doc},
+#endif
     {"walk", walk, METH_VARARGS, walk_doc},
     {"decode", decode, METH_VARARGS, decode_doc},
     {NULL, NULL, 0, NULL},

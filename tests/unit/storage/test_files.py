@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from storage.files import DiskFiles, Files
+from protocol.wire import Buffer
+from storage.files import DiskFiles, Files, read_cached, read_cached_pure
 from tests.support.memory_files import Crash, MemoryFiles
 
 
@@ -223,3 +225,24 @@ class TestForgetting:
                 file.sync()
         files.heal()
         file.sync()
+
+
+def cached(read: Callable[[int, int, int], Buffer], fd: int, size: int, offset: int) -> bytes | str | None:
+    try:
+        return bytes(read(fd, size, offset))
+    except OSError as error:
+        return errno.errorcode[error.errno or 0]
+
+
+@pytest.mark.parametrize(("size", "offset"), [(0, 0), (5, 0), (5, 3), (100_000, 0), (5, 99_998), (5, 200_000)])
+def test_reading_from_the_page_cache_is_the_same_compiled_and_pure(tmp_path: Path, size: int, offset: int) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(bytes(range(250)) * 400)
+    with path.open("rb") as file:
+        found = [cached(read, file.fileno(), size, offset) for read in (read_cached, read_cached_pure)]
+    assert found[0] == found[1]
+    assert found[0] in (path.read_bytes()[offset : offset + size], "EOPNOTSUPP", "EINVAL")
+
+
+def test_reading_from_a_descriptor_that_is_none() -> None:
+    assert [cached(read, 1_000_000, 5, 0) for read in (read_cached, read_cached_pure)] == ["EBADF", "EBADF"]
