@@ -1,9 +1,9 @@
 """THE table of what this node answers: an API stands here if and only if it is served.
 
 The table's rows name a handler module (`broker.handlers.<name>`, imported when its first request comes) and say on
-which listeners the API is answered. Version ranges are those of the protocol's own table (`protocol.apis`) up to the
-highest stable one, unless a row narrows them. What ApiVersions advertises is derived from here, so it cannot promise
-more.
+which listeners the API is answered; controllers may answer an API in another module than brokers, who forward it.
+Version ranges are those of the protocol's own table (`protocol.apis`) up to the highest stable one, unless a row
+narrows them. What ApiVersions advertises is derived from here, so it cannot promise more.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ class ListenerKind(Enum):
 
 
 BROKER: Final = frozenset({ListenerKind.BROKER})
+CONTROLLER: Final = frozenset({ListenerKind.CONTROLLER})
 BOTH: Final = frozenset({ListenerKind.BROKER, ListenerKind.CONTROLLER})
 
 
@@ -30,10 +31,16 @@ class Api:
     name: str
     """In snake_case: the handler's module."""
     listeners: frozenset[ListenerKind] = BROKER
+    on_controller: str | None = None
+    """The handler's module on listeners of controllers, if it is another."""
     lowest_advertised: int | None = None
     """Where ApiVersions must name a lower version than is served."""
     cancel_when_gone: bool = False
     """Whether a parked request is given up when its client disconnects: for reads that hold no promise."""
+
+    def module(self, kind: ListenerKind) -> str:
+        name = self.name if kind is ListenerKind.BROKER or self.on_controller is None else self.on_controller
+        return f"broker.handlers.{name}"
 
     @property
     def lowest_version(self) -> int:
@@ -50,9 +57,12 @@ class Api:
         return self.key, lowest, self.highest_version
 
 
+RAFT: Final = "quorum_request"
+CONTROL: Final = "controller_request"
+
 TABLE: Final = (
     Api(0, "produce", lowest_advertised=PRODUCE_LOWEST_ADVERTISED_VERSION),
-    Api(1, "fetch", cancel_when_gone=True),
+    Api(1, "fetch", BOTH, on_controller=RAFT, cancel_when_gone=True),
     Api(2, "list_offsets"),
     Api(3, "metadata"),
     Api(8, "offset_commit"),
@@ -66,37 +76,51 @@ TABLE: Final = (
     Api(16, "list_groups"),
     Api(17, "sasl_handshake", BOTH),
     Api(18, "api_versions", BOTH),
-    Api(19, "create_topics", BOTH),
-    Api(20, "delete_topics", BOTH),
+    Api(19, "create_topics", BOTH, on_controller=CONTROL),
+    Api(20, "delete_topics", BOTH, on_controller=CONTROL),
     Api(21, "delete_records"),
     Api(22, "init_producer_id"),
     Api(23, "offset_for_leader_epoch"),
     Api(29, "describe_acls", BOTH),
     Api(30, "create_acls", BOTH),
     Api(31, "delete_acls", BOTH),
-    Api(32, "describe_configs"),
-    Api(33, "alter_configs"),
+    Api(32, "describe_configs", BOTH),
+    Api(33, "alter_configs", BOTH, on_controller=CONTROL),
     Api(34, "alter_replica_log_dirs"),
     Api(35, "describe_log_dirs"),
     Api(36, "sasl_authenticate", BOTH),
-    Api(37, "create_partitions", BOTH),
+    Api(37, "create_partitions", BOTH, on_controller=CONTROL),
     Api(38, "create_delegation_token", BOTH),
     Api(39, "renew_delegation_token", BOTH),
     Api(40, "expire_delegation_token", BOTH),
     Api(41, "describe_delegation_token"),
     Api(42, "delete_groups"),
-    Api(43, "elect_leaders", BOTH),
-    Api(44, "incremental_alter_configs"),
-    Api(45, "alter_partition_reassignments", BOTH),
-    Api(46, "list_partition_reassignments", BOTH),
+    Api(43, "elect_leaders", BOTH, on_controller=CONTROL),
+    Api(44, "incremental_alter_configs", BOTH, on_controller=CONTROL),
+    Api(45, "alter_partition_reassignments", BOTH, on_controller=CONTROL),
+    Api(46, "list_partition_reassignments", BOTH, on_controller=CONTROL),
     Api(47, "offset_delete"),
-    Api(55, "describe_quorum", BOTH),
-    Api(57, "update_features", BOTH),
+    Api(52, "vote", CONTROLLER, on_controller=RAFT),
+    Api(53, "begin_quorum_epoch", CONTROLLER, on_controller=RAFT),
+    Api(54, "end_quorum_epoch", CONTROLLER, on_controller=RAFT),
+    Api(55, "describe_quorum", BOTH, on_controller=RAFT),
+    Api(56, "alter_partition", CONTROLLER, on_controller=CONTROL),
+    Api(57, "update_features", BOTH, on_controller=CONTROL),
+    Api(58, "envelope", CONTROLLER),
+    Api(59, "fetch_snapshot", CONTROLLER, on_controller=RAFT),
     Api(60, "describe_cluster", BOTH),
     Api(61, "describe_producers"),
-    Api(64, "unregister_broker", BOTH),
+    Api(62, "broker_registration", CONTROLLER, on_controller=CONTROL),
+    Api(63, "broker_heartbeat", CONTROLLER, on_controller=CONTROL),
+    Api(64, "unregister_broker", BOTH, on_controller=CONTROL),
+    Api(67, "allocate_producer_ids", CONTROLLER, on_controller=CONTROL),
+    Api(70, "controller_registration", CONTROLLER, on_controller=CONTROL),
+    Api(73, "assign_replicas_to_dirs", CONTROLLER, on_controller=CONTROL),
     Api(74, "list_config_resources"),
     Api(75, "describe_topic_partitions"),
+    Api(80, "add_raft_voter", BOTH, on_controller=RAFT),
+    Api(81, "remove_raft_voter", BOTH, on_controller=RAFT),
+    Api(82, "update_raft_voter", CONTROLLER, on_controller=RAFT),
 )
 
 

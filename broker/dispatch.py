@@ -20,7 +20,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from broker.api import Api, ListenerKind, served_on
-from broker.handlers.context import HandlerResult, NodeServices, RequestContext
+from broker.handlers.context import AnyContext, Context, HandlerResult, Services
 from broker.handlers.errors import error_response, unsupported_api_versions
 from broker.metrics.counters import RequestStats
 from broker.metrics.errors import CountErrors, ErrorCounts, error_counting
@@ -58,13 +58,15 @@ class ServedApi:
         "handle",
         "highest",
         "lowest",
+        "module",
         "request_class",
         "stats",
         "unexpected_errors",
     )
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, kind: ListenerKind = ListenerKind.BROKER) -> None:
         self.api = api
+        self.module = api.module(kind)
         self.lowest = api.lowest_version
         self.highest = api.highest_version
         self.stats = RequestStats(self.highest - self.lowest + 1)
@@ -73,7 +75,7 @@ class ServedApi:
         self.count_errors: CountErrors = _count_nothing
         self.unexpected_errors = 0
         """Requests that ended in an exception nobody expected."""
-        self.handle: Callable[[Any, RequestContext], HandlerResult] | None = None
+        self.handle: Callable[[Any, Any], HandlerResult] | None = None
         self.request_class: type[Message] = Message
         versions = range(self.lowest, self.highest + 1)
         self.flexible_headers = tuple(
@@ -82,11 +84,10 @@ class ServedApi:
         )
         """By version less the lowest: is the request's header flexible, is the response's."""
 
-    def load(self) -> Callable[[Any, RequestContext], HandlerResult]:
+    def load(self) -> Callable[[Any, Any], HandlerResult]:
         self.request_class = request_class(self.api.key)
         self.count_errors = error_counting(response_class(self.api.key))
-        handle: Callable[[Any, RequestContext], HandlerResult]
-        handle = importlib.import_module(f"broker.handlers.{self.api.name}").handle
+        handle: Callable[[Any, Any], HandlerResult] = importlib.import_module(self.module).handle
         self.handle = handle
         return handle
 
@@ -94,15 +95,12 @@ class ServedApi:
 class Dispatcher:
     """Starts the requests of all connections of one kind of listener."""
 
-    def __init__(self, node: NodeServices, kind: ListenerKind = ListenerKind.BROKER) -> None:
+    def __init__(self, node: Services, kind: ListenerKind = ListenerKind.BROKER) -> None:
+        """`node`: NodeServices for a broker, ControllerServices for a controller."""
         self._node = node
         self._monotonic = node.clock.monotonic
-        self._served = {key: ServedApi(api) for key, api in served_on(kind).items()}
-        advertised = tuple(served.api.advertised for served in self._served.values())
-        if kind is ListenerKind.BROKER:
-            node.broker_apis = advertised
-        else:
-            node.controller_apis = advertised
+        self._served = {key: ServedApi(api, kind) for key, api in served_on(kind).items()}
+        node.apis = tuple(served.api.advertised for served in self._served.values())
 
     @property
     def served(self) -> Mapping[int, ServedApi]:
@@ -133,7 +131,7 @@ class Dispatcher:
         if served.follower_stats is not None and _is_from_follower(request, version):
             stats = served.follower_stats
         stats.by_version[version - served.lowest] += 1
-        context = RequestContext(self._node, connection, key, version, correlation_id, client_id)
+        context = Context(self._node, connection, key, version, correlation_id, client_id)
         try:
             result = handle(request, context)
         except Exception as error:
@@ -201,7 +199,7 @@ class Dispatcher:
         served: ServedApi,
         stats: RequestStats,
         request: Message,
-        context: RequestContext,
+        context: AnyContext,
         error: BaseException,
     ) -> Parts:
         if isinstance(error, CloseConnection):
@@ -237,7 +235,7 @@ class _Call:
         served: ServedApi,
         stats: RequestStats,
         request: Message,
-        context: RequestContext,
+        context: AnyContext,
         is_flexible: bool,
         received_s: float,
         started_s: float,

@@ -1,9 +1,14 @@
 """The one place of wiring: a node's parts are made here, started in order, and stopped in the opposite order.
 
-Up:    directories locked and identified -> sockets bound (ports are known, nothing accepts) -> Raft and the loader,
-       beside them the partitions' logs -> publishers -> the broker registers, catches up -> sockets accept -> unfenced
-Down:  leaderships handed over, unfenced no more -> coordinators -> requests under way answered -> Raft, and with it
-       whatever changes replicas -> logs flushed, closed and marked clean -> locks given up
+Up:    directories locked and identified -> sockets bound (ports are known, nothing accepts) -> Raft and the loader; the
+       controller's listener accepts, for the quorum cannot elect anyone before -> beside them the partitions' logs ->
+       publishers -> the broker registers, catches up -> its sockets accept -> unfenced
+Down:  leaderships handed over, unfenced no more -> coordinators -> requests under way answered -> Raft, which needs the
+       controller's listener until another leads, and with it whatever changes replicas -> logs flushed, closed and
+       marked clean -> locks given up
+
+A node has the role of a broker, of a controller, or both; without that of a broker there are no partitions here, and
+without that of a controller Raft only observes.
 
 What has come up says at once how it goes down again (`_down`), so a start that fails half way undoes itself.
 
@@ -15,7 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import TypeVar
 
@@ -34,7 +39,7 @@ from broker.environment import Environment, thread_cpu_s
 from broker.errors import StartupError
 from broker.formatting import METADATA_DIRECTORY
 from broker.grouping import grouped, slices
-from broker.handlers.context import NodeServices
+from broker.handlers.context import ControllerServices, NodeServices
 from broker.metadata.features import supported_features
 from broker.metadata.publishers import RegistrationTracker
 from broker.metadata.refusals import MetadataRefused, RefusalPublisher
@@ -57,7 +62,6 @@ from broker.sockets import own_host_name
 from config.dynamic import ConfigLayers
 from config.listeners import SECURITY_PROTOCOLS, Endpoint
 from config.node_config import NodeConfig
-from config.single_node import is_single_node
 from protocol.errors import DecodeError
 from protocol.ids import Uuid, uuid_to_string
 from raft.quorum_state import QuorumStateError
@@ -83,6 +87,8 @@ class Node:
         self.listeners = NodeListeners(config)
         self._fault: BaseException | None = None
         self._faulted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.controller_server: Server | None = None
+        self.controller_dispatcher: Dispatcher | None = None
         self._is_loaded = False
         self._is_started = False
         self._is_stopping = False
@@ -107,11 +113,6 @@ class Node:
             raise
 
     async def _start(self) -> None:
-        if not is_single_node(self._config):
-            raise StartupError(
-                "this node would be part of a quorum of several, and only single nodes are served so far: let "
-                "process.roles be broker,controller, and the quorum's voters or bootstrap servers this node alone"
-            )
         await self._open_directories()
         self._down.callback(self.listeners.close)
         self.listeners.bind()
@@ -121,27 +122,59 @@ class Node:
         await self.metrics.start()
         incarnation = self._environment.random.uuid()
         self.quorum = QuorumMember(self._config, self._environment, self._on_fault)
+        self._down.push_async_callback(self._stop_controller_server)
         self._down.push_async_callback(self.quorum.close)
         await self.quorum.open(
             self._cluster_id, self._metadata_directory_id(), incarnation, self._registered(is_controller=True)
         )
-        self._make_broker(incarnation)
+        self.dynamic_config = DynamicConfig(self._config)
+        if self._config.is_broker:
+            self._make_broker(incarnation)
         # What has to be recovered waits for the metadata: in compacted logs holes are no damage.
-        is_clean = self._previous_broker_epoch >= 0
+        is_clean = self._config.is_broker and self._previous_broker_epoch >= 0
         loading = asyncio.ensure_future(self._load_logs()) if is_clean else None
         await self._unless_failed(self.quorum.start())
-        if self.quorum.raft.voters.ids != [self._config.node_id]:
-            raise StartupError(
-                f"the quorum's voters are {self.quorum.raft.voters.ids}: only single nodes are served so far"
-            )
+        self._refuse_lost_quorum()
+        await self._serve_controller()
+        if self._config.is_broker:
+            await self._start_broker(loading)
+        else:
+            self._install_publishers()
+        self._is_started = True
+
+    def _refuse_lost_quorum(self) -> None:
+        """Alone in a quorum that knows it by another directory, a node would wait for itself for ever."""
+        voters = self.quorum.raft.voters
         own_key = ReplicaKey.of(self._config.node_id, self._metadata_directory_id())
-        if not self.quorum.raft.voters.is_only_voter(own_key):
+        if voters.ids == [self._config.node_id] and not voters.is_only_voter(own_key):
             raise StartupError(
                 f"the quorum knows this node with another directory.id than that of {self._config.metadata_log_dir}: "
                 "its meta.properties is not the one that the metadata log was made with"
             )
+
+    async def _serve_controller(self) -> None:
+        requests = self.quorum.requests
+        if requests is None:
+            return
+        environment = self._environment
+        services = ControllerServices(
+            dynamic_config=self.dynamic_config,
+            clock=environment.clock,
+            executor=environment.executor,
+            metadata=self.quorum.cache,
+            cluster_id=self._cluster_id,
+            quorum_leader=lambda: requests.leader_id,
+            requests=requests,
+        )
+        self.controller_dispatcher = Dispatcher(services, ListenerKind.CONTROLLER)
+        self.controller_server = Server(
+            self.controller_dispatcher.start, server_limits(self._config), environment.clock, environment.executor
+        )
+        await self.listeners.open_of_controller(self.controller_server)
+
+    async def _start_broker(self, loading: asyncio.Future[None] | None) -> None:
         if loading is None:
-            await self._unless_failed(self._until_replayed())
+            await self._unless_failed(self._until_loaded(lambda: self.quorum.loader.is_replayed))
             self.dynamic_config.take(self.quorum.loader.image)
             self._replica_publisher.foresee(self.quorum.loader.image)
             loading = asyncio.ensure_future(self._load_logs())
@@ -151,16 +184,18 @@ class Node:
         self.lifecycle.start()
         await self._unless_failed(self.lifecycle.wait_until_caught_up())
         self.maintenance.start(self._jobs, self._config)
-        await self.listeners.open(self.server, self.controller_server)
+        await self.listeners.open_of_broker(self.server)
         await self._unless_failed(self.lifecycle.wait_until_unfenced())
         self._down.push_async_callback(self._hand_over)
-        self._is_started = True
+        # The controller's answer may be here before the record that it answers for.
+        await self._unless_failed(self._until_loaded(lambda: self.quorum.cache.is_alive(self._config.node_id)))
 
-    async def _until_replayed(self) -> None:
-        loader, replayed = self.quorum.loader, asyncio.Event()
-        loader.add_rest_listener(lambda: replayed.set() if loader.is_replayed else None)
-        if not loader.is_replayed:
-            await replayed.wait()
+    async def _until_loaded(self, condition: Callable[[], bool]) -> None:
+        """Until the metadata that has been loaded fulfils the condition."""
+        fulfilled = asyncio.Event()
+        self.quorum.loader.add_rest_listener(lambda: fulfilled.set() if condition() else None)
+        if not condition():
+            await fulfilled.wait()
 
     async def _unless_failed(self, work: Awaitable[T]) -> T:
         """The result of `work`, or the fault that came first."""
@@ -239,7 +274,6 @@ class Node:
     def _make_broker(self, incarnation: Uuid) -> None:
         config, environment, quorum = self._config, self._environment, self.quorum
         clock, executor = environment.clock, environment.executor
-        self.dynamic_config = DynamicConfig(config)
         self.lifecycle = BrokerLifecycle(
             BrokerIdentity(
                 config.node_id,
@@ -299,13 +333,9 @@ class Node:
             auto_topics=AutoTopics(lambda: self.dynamic_config.config, quorum.channel),
             groups=self.groups,
             cluster_id=self._cluster_id,
-            quorum_leader=lambda: quorum.raft.leader_and_epoch.leader_id,
         )
-        limits = server_limits(config)
         self.dispatcher = Dispatcher(self.services)
-        self.server = Server(self.dispatcher.start, limits, clock, executor)
-        self.controller_dispatcher = Dispatcher(self.services, ListenerKind.CONTROLLER)
-        self.controller_server = Server(self.controller_dispatcher.start, limits, clock, executor)
+        self.server = Server(self.dispatcher.start, server_limits(config), clock, executor)
         self.maintenance = Maintenance(self.replicas, clock, executor)
         self._jobs = PeriodicJobs()
         self._down.callback(self._assignments.close)
@@ -318,11 +348,18 @@ class Node:
 
     def _install_publishers(self) -> None:
         config, quorum = self._config, self.quorum
-        node_id = config.node_id
         quorum.loader.install(
             RefusalPublisher(config.insecure_ignore, lambda text: _logger.warning("%s", text)),
             quorum.cache,
             self.dynamic_config,
+        )
+        if config.is_broker:
+            self._install_broker_publishers()
+        quorum.install_last_publishers()
+
+    def _install_broker_publishers(self) -> None:
+        quorum, node_id = self.quorum, self._config.node_id
+        quorum.loader.install(
             Resignations(node_id, GROUP_METADATA_TOPIC, self.groups),
             self._replica_publisher,
             GroupTopics(self.groups, lambda: self.dynamic_config.config.offsets_topic_num_partitions),
@@ -332,7 +369,6 @@ class Node:
             MetadataNews(),
             self.election_counts,
         )
-        quorum.install_last_publishers()
 
     def _cordon(self, layers: ConfigLayers) -> None:
         cordoned = frozenset(layers.effective.cordoned_log_dirs)
@@ -381,18 +417,24 @@ class Node:
             return f"the node has failed: {self._fault}"
         if self._is_stopping:
             return "the node stops"
-        if not self._is_loaded:
-            return "the node is starting: metadata and logs are being loaded"
+        problem = self._why_broker_not_ready() if self._config.is_broker else None
+        if problem is not None:
+            return problem
         if not self._is_started:
-            return f"the node is starting: the broker is {self.lifecycle.state.name}"
-        own = self.quorum.cache.image.cluster.brokers.get(self._config.node_id)
-        if own is None or own.fenced:
-            return "the broker is fenced"
+            return "the node is starting"
         if self.quorum.raft.leader_and_epoch.leader_id is None:
             return "the metadata quorum has no leader"
         if not self.quorum.loader.is_replayed:
             return "metadata that is committed has not been replayed yet"
         return None
+
+    def _why_broker_not_ready(self) -> str | None:
+        if not self._is_loaded:
+            return "the node is starting: metadata and logs are being loaded"
+        if not self._is_started:
+            return f"the node is starting: the broker is {self.lifecycle.state.name}"
+        own = self.quorum.cache.image.cluster.brokers.get(self._config.node_id)
+        return "the broker is fenced" if own is None or own.fenced else None
 
     # ---- down
 
@@ -411,7 +453,11 @@ class Node:
     async def _stop_serving(self) -> None:
         # Groups first, because their parked joins would hold the connections for as long as a rebalance takes.
         self.groups.shutdown()
-        await asyncio.gather(self.server.stop(STOP_GRACE_S), self.controller_server.stop(STOP_GRACE_S))
+        await self.server.stop(STOP_GRACE_S)
+
+    async def _stop_controller_server(self) -> None:
+        if self.controller_server is not None:
+            await self.controller_server.stop(STOP_GRACE_S)
 
     async def _close_logs(self) -> None:
         if not self._is_loaded or self._fault is not None:

@@ -38,13 +38,18 @@ class NodeListeners:
         for endpoint in self._config.listeners:
             self._bind(endpoint)
 
-    async def open(self, broker_server: Server, controller_server: Server) -> None:
-        self._broker_server = broker_server
+    async def open_of_controller(self, server: Server) -> None:
+        await self._open(server, is_controller=True)
+
+    async def open_of_broker(self, server: Server) -> None:
+        self._broker_server = server
+        await self._open(server, is_controller=False)
+        self._apply(server)
+
+    async def _open(self, server: Server, *, is_controller: bool) -> None:
         for endpoint in self.endpoints:
-            is_controller = self._config.is_controller_listener(endpoint.listener_name)
-            server = controller_server if is_controller else broker_server
-            await server.listen(endpoint.listener_name, self._bound[endpoint.listener_name])
-        self._apply(broker_server)
+            if self._config.is_controller_listener(endpoint.listener_name) is is_controller:
+                await server.listen(endpoint.listener_name, self._bound[endpoint.listener_name])
 
     def reconfigure(self, layers: ConfigLayers) -> None:
         self._config = layers.effective

@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from broker.config_rules import ConfigRulesOfNode
-from broker.controller.channel import LocalControllerChannel
+from broker.controller.channel import ClusterControllerChannel
 from broker.controller.controller import Controller, Timing
+from broker.controller.requests import ControllerRequests
 from broker.controller.view import Settings
 from broker.environment import Environment
 from broker.metadata.bootstrap import read_bootstrap
 from broker.metadata.cache import MetadataCache
 from broker.metadata.features import supported_features
 from broker.metadata.loader import MetadataLoader
+from broker.metadata.publishers import Publisher
 from broker.metadata.raft_log import DIRECTORY_NAME, KafkaMetadataLog, MetadataLogConfig
 from broker.metadata.registrations import Endpoint
 from broker.metadata.snapshots import SnapshotGenerator
+from broker.network.raft_transport import RaftTransport
 from broker.registration import ControllerIdentity, ControllerRegistrar
 from config.node_config import NodeConfig
 from protocol.ids import Uuid
@@ -38,10 +41,14 @@ class QuorumMember:
         self._config = config
         self._environment = environment
         self._on_fault = on_fault
+        self._is_open = False
         self._registrar: ControllerRegistrar | None = None
+        self.controller: Controller | None = None
+        """With the role of one."""
+        self.requests: ControllerRequests | None = None
 
     async def open(self, cluster_id: str, directory_id: Uuid, incarnation: Uuid, endpoints: list[Endpoint]) -> None:
-        """`endpoints`: where this node's controller is reached; `incarnation` is that of this process."""
+        """`endpoints`: where this node's controller is reached, if it has one; `incarnation` is this process's."""
         config, environment = self._config, self._environment
         clock, executor, files = environment.clock, environment.executor, environment.files
         directory = config.metadata_log_dir
@@ -49,6 +56,9 @@ class QuorumMember:
             lambda: KafkaMetadataLog.open(files, directory, _log_config(config), now_ms=clock.wall_ms)
         )
         bootstrap = await executor.run(read_bootstrap, files, directory)
+        self._transport = RaftTransport(
+            config.node_id, config.controller_quorum_request_timeout_ms / 1000, clock, environment.random
+        )
         self.raft = RaftDriver(
             _quorum_config(config, cluster_id, directory_id, endpoints),
             metadata_log,
@@ -57,31 +67,37 @@ class QuorumMember:
             random=environment.random,
             executor=executor,
             on_fault=self._on_fault,
+            transport=self._transport,
         )
+        self._is_open = True
         rules = ConfigRulesOfNode(config)
         self.loader = MetadataLoader(clock, lambda: self.raft.high_watermark, self._on_fault, rules.is_known)
         self.cache = MetadataCache(lambda: self.raft.kraft_version)
-        self.controller = Controller(
-            Settings(
-                node_id=config.node_id,
-                cluster_id=cluster_id,
-                default_replication_factor=config.default_replication_factor,
-                num_partitions=config.num_partitions,
-                delete_topic_enable=config.delete_topic_enable,
-                voter_ids=tuple(voter.id for voter in config.controller_quorum_voters),
-            ),
-            rules,
-            self.raft,
-            self.loader,
-            bootstrap,
+        if config.is_controller:
+            self.controller = Controller(
+                _settings(config, cluster_id),
+                rules,
+                self.raft,
+                self.loader,
+                bootstrap,
+                clock,
+                environment.random,
+                _timing(config),
+                self._on_fault,
+                local_incarnation=incarnation if config.is_broker else None,
+                is_known_config=rules.is_known,
+            )
+            self.requests = ControllerRequests(self.controller, self.raft)
+        listener_name = config.controller_listener_names[0]
+        self.channel = ClusterControllerChannel(
+            config.node_id,
+            self.requests,
+            lambda: self.raft.leader_node(listener_name),
             clock,
             environment.random,
-            _timing(config),
-            self._on_fault,
-            local_incarnation=incarnation if config.is_broker else None,
-            is_known_config=rules.is_known,
+            config.request_timeout_ms / 1000,
         )
-        self.channel = LocalControllerChannel(self.controller, config.request_timeout_ms / 1000)
+        self.loader.add_leader_listener(lambda leader_id, epoch: self.channel.on_change())
         self.snapshots = SnapshotGenerator(
             self.raft,
             clock,
@@ -89,11 +105,16 @@ class QuorumMember:
             max_bytes_between_snapshots=config.metadata_log_max_record_bytes_between_snapshots,
             max_interval_s=config.metadata_log_max_snapshot_interval_ms / 1000,
         )
-        self._registrar = ControllerRegistrar(
-            ControllerIdentity(config.node_id, incarnation, endpoints, supported_features()),
-            self.channel,
-            config.controller_quorum_retry_backoff_ms / 1000,
-        )
+        if config.is_controller:
+            self._registrar = ControllerRegistrar(
+                ControllerIdentity(config.node_id, incarnation, endpoints, supported_features()),
+                self.channel,
+                config.controller_quorum_retry_backoff_ms / 1000,
+            )
+
+    @property
+    def is_active_controller(self) -> bool:
+        return self.controller is not None and self.controller.is_active
 
     async def start(self) -> None:
         await self.raft.start()
@@ -101,17 +122,34 @@ class QuorumMember:
 
     def install_last_publishers(self) -> None:
         """The controller answers those who wait when everybody else on this node knows."""
-        assert self._registrar is not None
-        self.loader.install(self._registrar, self.snapshots, self.controller)
+        last: list[Publisher] = [self.snapshots]
+        if self._registrar is not None and self.controller is not None:
+            last = [self._registrar, self.snapshots, self.controller]
+        self.loader.install(*last)
 
     async def close(self) -> None:
-        if self._registrar is None:
+        if not self._is_open:
             return
-        await self._registrar.close()
-        self.controller.close()
+        if self._registrar is not None:
+            await self._registrar.close()
+        if self.controller is not None:
+            self.controller.close()
+        self.channel.close()
         await self.snapshots.close()
         self.loader.close()
         await self.raft.close()
+        self._transport.close()
+
+
+def _settings(config: NodeConfig, cluster_id: str) -> Settings:
+    return Settings(
+        node_id=config.node_id,
+        cluster_id=cluster_id,
+        default_replication_factor=config.default_replication_factor,
+        num_partitions=config.num_partitions,
+        delete_topic_enable=config.delete_topic_enable,
+        voter_ids=tuple(voter.id for voter in config.controller_quorum_voters),
+    )
 
 
 def _log_config(config: NodeConfig) -> MetadataLogConfig:

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from broker.controller.channel import ControllerChannel
 from broker.environment import Clock
-from broker.metadata.delta import MetadataDelta
+from broker.metadata.delta import ClusterDelta, MetadataDelta
 from broker.metadata.features import VersionRange
 from broker.metadata.image import MetadataImage
 from broker.metadata.publishers import LoaderManifest
@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 NO_EPOCH = -1
 # While the leaderships of a broker that leaves are moving, it asks again this soon.
 SHUTDOWN_POLL_S = 0.05
+# So many heartbeats of a broker that leaves find no controller; the next one to be elected will not know it.
+UNHEARD_FAREWELLS_MAX = 2
 
 
 class BrokerState(Enum):
@@ -100,6 +102,7 @@ class BrokerLifecycle:
         self._is_registered = False
         self._is_ready = False
         self._tells_cordoned = False
+        self._unheard_farewells = 0
         self._offline_directories: list[Uuid] = []
         self._untold: dict[Uuid, float] = {}
         """Failed directories that the controller has not acknowledged, with the time by which it must."""
@@ -152,6 +155,8 @@ class BrokerLifecycle:
         self._tells_cordoned = (
             self._cordoned_directories is not None and image.features.metadata_version.is_cordoned_log_dirs_supported
         )
+        if delta.cluster_delta is not None and _someone_leaves(delta.cluster_delta):
+            self._wake.set()  # it is waiting to be told that all others know
         if self._state is BrokerState.STARTING:
             own = image.cluster.brokers.get(self._identity.broker_id)
             if own is not None and own.incarnation_id == self._identity.incarnation_id:
@@ -188,6 +193,7 @@ class BrokerLifecycle:
                 delay_s = await self._communicate()
             except ApiError as error:
                 logger.warning("The controller refused broker %d: %s.", self._identity.broker_id, error)
+                self._maybe_leave_unheard(error)
                 is_hopeless = error.code == ErrorCode.INCONSISTENT_CLUSTER_ID
                 if self._epoch == NO_EPOCH and (is_hopeless or self._clock.monotonic() >= give_up_s):
                     self._fail(RegistrationFailed(f"Broker {self._identity.broker_id} could not register: {error}"))
@@ -210,6 +216,15 @@ class BrokerLifecycle:
         if self._state is BrokerState.PENDING_CONTROLLED_SHUTDOWN:
             self._may_stop.set_result(None)
             self._state = BrokerState.SHUTTING_DOWN
+
+    def _maybe_leave_unheard(self, error: ApiError) -> None:
+        """The last nodes of a cluster that stops have no quorum to say farewell to."""
+        if self._state is not BrokerState.PENDING_CONTROLLED_SHUTDOWN or error.code != ErrorCode.REQUEST_TIMED_OUT:
+            return
+        self._unheard_farewells += 1
+        if self._unheard_farewells >= UNHEARD_FAREWELLS_MAX and not self._may_stop.done():
+            logger.warning("There is no controller to take over what this broker leads; it stops all the same.")
+            self._may_stop.set_result(None)
 
     def _fail(self, error: RegistrationFailed) -> None:
         for future in (self._caught_up, self._unfenced):
@@ -298,6 +313,10 @@ class BrokerLifecycle:
             case _:
                 pass
         return self._heartbeat_interval_s
+
+
+def _someone_leaves(delta: ClusterDelta) -> bool:
+    return any(broker is not None and broker.in_controlled_shutdown for broker in delta.brokers.changes.values())
 
 
 class ControllerIdentity(NamedTuple):

@@ -23,6 +23,7 @@ from broker.importing import without_collection
 from config.definition import ConfigError
 from config.listeners import Endpoint
 from config.node_config import NodeConfig
+from config.single_node import is_single_node
 from protocol.errors import StorageError
 
 OK, FAILED = 0, 1
@@ -55,7 +56,8 @@ async def _run(config: NodeConfig, environment: Environment) -> int:
     stop_asked = asyncio.Event()
     _on_signals(stop_asked)
     node = _make_node(config, environment)
-    await node.start()
+    if not await _start(node, config, stop_asked):
+        return OK
     gc.set_threshold(*COLLECTION_THRESHOLDS)
     if not stop_asked.is_set():
         _announce(config, node.endpoints, clock.monotonic() - started_s)
@@ -65,6 +67,23 @@ async def _run(config: NodeConfig, environment: Environment) -> int:
     await node.stop()
     logger.info("stopped")
     return FAILED if has_failed else OK
+
+
+async def _start(node: Node, config: NodeConfig, stop_asked: asyncio.Event) -> bool:
+    """False if it was given up, and the node is down again: a start that waits for other nodes may last for ever."""
+    starting = asyncio.ensure_future(node.start())
+    if not is_single_node(config):
+        stopping = asyncio.ensure_future(stop_asked.wait())
+        await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not starting.done():
+            starting.cancel()
+    try:
+        await starting
+    except asyncio.CancelledError:
+        logger.info("stopped")
+        return False
+    return True
 
 
 def _make_node(config: NodeConfig, environment: Environment) -> Node:

@@ -272,7 +272,7 @@ auto.leader.rebalance.enable | BOOLEAN | true |  | HIGH | read-only | effect
     Whether leadership goes back to each partition's preferred replica by itself.
 leader.imbalance.check.interval.seconds | LONG | 300 | [1,...] | HIGH | read-only | effect
     How often the controller looks for leaders that are not the preferred ones.
-controller.socket.timeout.ms | INT | 30000 |  | MEDIUM | read-only | none
+controller.socket.timeout.ms | INT | 30000 |  | MEDIUM | read-only | effect
     How long to wait for the controller's answer.
 replication.quota.window.num | INT | 11 | [1,...] | LOW | read-only | none
     How many samples a replication quota keeps.
@@ -288,7 +288,7 @@ controller.quorum.voters | LIST |  | non-empty list | HIGH | read-only | effect
     The fixed set of controllers, as ID@HOST:PORT entries; leave it empty for a quorum that can change.
 controller.quorum.bootstrap.servers | LIST |  | non-empty list | HIGH | read-only | effect
     Addresses of controllers at which a node begins to look for the quorum's leader.
-controller.quorum.auto.join.enable | BOOLEAN | false |  | LOW | read-only | none
+controller.quorum.auto.join.enable | BOOLEAN | false |  | LOW | read-only | effect
     Whether a controller that is not yet a voter adds itself.
 controller.quorum.election.timeout.ms | INT | 1000 | [0,...] | HIGH | read-only | effect
     How long a candidate waits for votes before it tries again.
@@ -296,13 +296,13 @@ controller.quorum.election.backoff.max.ms | INT | 1000 | [0,...] | HIGH | read-o
     The upper bound of the random wait between two elections.
 controller.quorum.fetch.timeout.ms | INT | 2000 | [0,...] | HIGH | read-only | effect
     How long a voter does without the leader before it calls an election, or a leader without its followers before it resigns.
-controller.quorum.fetch.max.bytes | INT | 1048576 | [1,...] | LOW | read-only | none
+controller.quorum.fetch.max.bytes | INT | 1048576 | [1,...] | LOW | read-only | effect
     Bytes of metadata asked for in one fetch from the leader.
-controller.quorum.fetch.snapshot.max.bytes | INT | 1048576 | [1,...] | LOW | read-only | none
+controller.quorum.fetch.snapshot.max.bytes | INT | 1048576 | [1,...] | LOW | read-only | effect
     Bytes of a snapshot asked for in one request.
-controller.quorum.request.timeout.ms | INT | 2000 | [0,...] | MEDIUM | read-only | none
+controller.quorum.request.timeout.ms | INT | 2000 | [0,...] | MEDIUM | read-only | effect
     How long a controller waits for another controller's answer.
-controller.quorum.retry.backoff.ms | INT | 20 | [0,...] | LOW | read-only | none
+controller.quorum.retry.backoff.ms | INT | 20 | [0,...] | LOW | read-only | effect
     How long a controller waits before it repeats a request that failed.
 controller.quorum.append.linger.ms | INT | 25 | [0,...] | MEDIUM | read-only | none
     How long Apache Kafka's leader gathers metadata writes; here all that wait are synced together, without a delay.

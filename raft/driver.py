@@ -255,6 +255,15 @@ class RaftDriver:
         quorum = self._quorum
         return LeaderAndEpoch(None, 0) if quorum is None else LeaderAndEpoch(quorum.leader_id, quorum.epoch)
 
+    def leader_node(self, listener_name: str) -> Node | None:
+        """Where the leader is reached on a listener; None while it, or its address there, is not known."""
+        if self._quorum is None:
+            return None
+        leadership = self._quorum.leadership(listener_name)
+        if leadership.leader_id < 0 or leadership.address is None:
+            return None
+        return Node(leadership.leader_id, *leadership.address)
+
     @property
     def is_leader(self) -> bool:
         return self._quorum is not None and self._quorum.is_leader
@@ -381,11 +390,12 @@ class RaftDriver:
 
     # ---- requests of Raft's own APIs
 
-    async def handle_request(
+    def handle_request(
         self, api_key: int, version: int, request: Message, *, listener_name: str | None = None
-    ) -> Message:
+    ) -> asyncio.Future[Message]:
         """Vote, BeginQuorumEpoch, EndQuorumEpoch, Fetch on the metadata log, FetchSnapshot, DescribeQuorum, Add-,
-        Remove- and UpdateRaftVoter. `listener_name`: where it came in. Raises ApiError if this node is stopping."""
+        Remove- and UpdateRaftVoter: the step is made at once, the future has the answer. `listener_name`: where it came
+        in. Raises ApiError if this node is stopping."""
         assert request.SPEC.key == api_key, (api_key, request)
         if self._fault is not None or self._is_closed or self._quorum is None or self._quorum.is_closed:
             raise ApiError(ErrorCode.BROKER_NOT_AVAILABLE, "this node is starting or stopping")
@@ -394,7 +404,7 @@ class RaftDriver:
         self._responses[self._last_request_id] = response
         listener = listener_name or self.config.listener_name
         self._step(RequestArrived(self._last_request_id, request, version, listener.upper()))
-        return await response
+        return response
 
     def _respond(self, request_id: int, message: Message) -> None:
         response = self._responses.pop(request_id, None)

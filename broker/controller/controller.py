@@ -58,7 +58,6 @@ from protocol.messages.controller_registration import ControllerRegistrationRequ
 from protocol.messages.create_partitions import CreatePartitionsRequest
 from protocol.messages.create_topics import CreateTopicsRequest
 from protocol.messages.delete_topics import DeleteTopicsRequest
-from protocol.messages.describe_quorum import DescribeQuorumRequest
 from protocol.messages.elect_leaders import ElectLeadersRequest
 from protocol.messages.incremental_alter_configs import IncrementalAlterConfigsRequest
 from protocol.messages.list_partition_reassignments import ListPartitionReassignmentsRequest
@@ -105,10 +104,6 @@ class MetadataQuorum(Protocol):
 
     def upgrade_kraft_version(self, epoch: int, kraft_version: int, validate_only: bool) -> None:
         """Raises ApiError if the voters cannot follow."""
-        ...
-
-    async def handle_request(self, api_key: int, version: int, request: Message) -> Message:
-        """What Raft itself answers. Raises ApiError if it is starting or stopping."""
         ...
 
 
@@ -272,8 +267,6 @@ class Controller:
 
     def handle(self, request: Message, version: int) -> Reply:
         """Starts the request at once; the future has its response when that is committed, or ApiError."""
-        if isinstance(request, DescribeQuorumRequest) and self._is_active:
-            return asyncio.get_running_loop().create_task(self._describe_quorum(request, version))
         reply: Reply = asyncio.get_running_loop().create_future()
         try:
             self._handle(request, version, reply)
@@ -292,10 +285,6 @@ class Controller:
             reply.set_result(outcome.response)
         else:
             self._parked.append(_Parked(offset, reply, outcome.response))
-
-    async def _describe_quorum(self, request: DescribeQuorumRequest, version: int) -> Message:
-        assert request.SPEC.key is not None
-        return await self._quorum.handle_request(request.SPEC.key, version, request)
 
     def _last_parked_offset(self) -> int:
         """A request that changes nothing has still seen what others are about to change."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from broker.handlers.context import RequestContext
+from broker.handlers.context import AnyContext
 from broker.metadata.features import supported_features
 from protocol.errors import ApiError, ErrorCode
 from protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
@@ -18,17 +18,16 @@ from protocol.messages.api_versions import ApiVersionsRequest, ApiVersionsRespon
 _SOFTWARE: Final = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 
 
-def handle(request: ApiVersionsRequest, context: RequestContext) -> ApiVersionsResponse:
+def handle(request: ApiVersionsRequest, context: AnyContext) -> ApiVersionsResponse:
     version = context.api_version
     if version >= 3:
         _note_software(request, context)
     node = context.node
     finalized = node.metadata.finalized_features()
-    is_controller = node.config.is_controller_listener(context.listener_name)
     return ApiVersionsResponse(
         api_keys=[
             ApiVersionsResponse.ApiVersion(api_key=key, min_version=lowest, max_version=highest)
-            for key, lowest, highest in (node.controller_apis if is_controller else node.broker_apis)
+            for key, lowest, highest in node.apis
         ],
         supported_features=[
             ApiVersionsResponse.SupportedFeatureKey(name=name, min_version=levels.min, max_version=levels.max)
@@ -43,7 +42,7 @@ def handle(request: ApiVersionsRequest, context: RequestContext) -> ApiVersionsR
     )
 
 
-def _note_software(request: ApiVersionsRequest, context: RequestContext) -> None:
+def _note_software(request: ApiVersionsRequest, context: AnyContext) -> None:
     name, version = request.client_software_name, request.client_software_version
     if not _SOFTWARE.fullmatch(name) or not _SOFTWARE.fullmatch(version):
         raise ApiError(ErrorCode.INVALID_REQUEST, "the client's software name or version is not valid")

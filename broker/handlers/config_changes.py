@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 from broker.config_rules import ConfigRulesOfNode
 from broker.controller.configs import operate
-from broker.handlers.context import RequestContext
+from broker.handlers.context import AnyContext, RequestContext
 from broker.metadata.image import ConfigResource, ResourceType
 from config.broker_changes import usable
 from config.definition import ConfigError
@@ -55,7 +55,7 @@ def check_kind(resource_type: int) -> None:
         raise ApiError(ErrorCode.INVALID_REQUEST, f"resources of type {resource_type} have no configuration here")
 
 
-def check_own_id(name: str, context: RequestContext) -> None:
+def check_own_id(name: str, context: AnyContext) -> None:
     own_id = context.node.config.node_id
     if name != str(own_id):
         raise ApiError(ErrorCode.INVALID_REQUEST, f"this is broker {own_id}, not {name!r}: each must be asked itself")

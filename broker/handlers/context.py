@@ -20,14 +20,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from broker.told_once import ToldOnce
 from protocol.schema import Message
 
 if TYPE_CHECKING:
     from broker.auto_topics import AutoTopics
-    from broker.controller.channel import ControllerChannel
+    from broker.controller.channel import ForwardingChannel
+    from broker.controller.requests import ControllerRequests
     from broker.coordinator.group.group_coordinator import GroupCoordinator
     from broker.dynamic_config import DynamicConfig
     from broker.environment import Clock, Executor
@@ -45,27 +46,19 @@ Answer: TypeAlias = "Message | None"
 HandlerResult: TypeAlias = "Message | asyncio.Future[Any] | Coroutine[Any, Any, Any] | None"
 
 
-@dataclass(slots=True)
-class NodeServices:
-    """The parts of a node that handlers call; made once, in node.py."""
+@dataclass(slots=True, kw_only=True)
+class Services:
+    """The parts of a node that handlers call, on whichever listener; made once, in node.py."""
 
     dynamic_config: DynamicConfig
     clock: Clock
     executor: Executor
     metadata: MetadataCache
-    controller: ControllerChannel
-    replicas: ReplicaManager
-    fetch_sessions: FetchSessions
-    producer_ids: ProducerIds
-    auto_topics: AutoTopics
-    groups: GroupCoordinator
     cluster_id: str
     quorum_leader: Callable[[], int | None] = lambda: None
     """Who leads the metadata quorum, as far as this node knows."""
-    broker_apis: tuple[tuple[int, int, int], ...] = ()
-    """(api key, lowest, highest version) of every API answered on broker listeners; set by the dispatcher."""
-    controller_apis: tuple[tuple[int, int, int], ...] = ()
-    refused_transactional_ids: ToldOnce = field(default_factory=ToldOnce)
+    apis: tuple[tuple[int, int, int], ...] = ()
+    """(api key, lowest, highest version) of every API that is answered; set by the dispatcher."""
 
     @property
     def config(self) -> NodeConfig:
@@ -73,12 +66,44 @@ class NodeServices:
         return self.dynamic_config.config
 
 
-class RequestContext:
+@dataclass(slots=True, kw_only=True)
+class NodeServices(Services):
+    """What only brokers have."""
+
+    controller: ForwardingChannel
+    replicas: ReplicaManager
+    fetch_sessions: FetchSessions
+    producer_ids: ProducerIds
+    auto_topics: AutoTopics
+    groups: GroupCoordinator
+    refused_transactional_ids: ToldOnce = field(default_factory=ToldOnce)
+
+
+@dataclass(slots=True, kw_only=True)
+class ControllerServices(Services):
+    """What only controllers have."""
+
+    requests: ControllerRequests
+
+
+class Origin(NamedTuple):
+    """Whose request it is that a broker forwards."""
+
+    correlation_id: int
+    client_id: str | None
+    principal: str
+    client_host: str
+
+
+S_co = TypeVar("S_co", bound=Services, covariant=True)
+
+
+class Context(Generic[S_co]):
     __slots__ = ("api_key", "api_version", "client_id", "connection", "correlation_id", "node", "retains_request")
 
     def __init__(
         self,
-        node: NodeServices,
+        node: S_co,
         connection: Connection,
         api_key: int,
         api_version: int,
@@ -107,9 +132,15 @@ class RequestContext:
     def principal(self) -> str:
         return self.connection.principal
 
-    def forward(self, request: Message) -> asyncio.Future[Any]:
+    def forward(self: RequestContext, request: Message) -> asyncio.Future[Any]:
         """Gives the request to the active controller; its response, or ApiError."""
-        return self.node.controller.send(request, self.api_version)
+        origin = Origin(self.correlation_id, self.client_id, self.principal, self.client_host)
+        return self.node.controller.forward(request, self.api_version, origin)
+
+
+RequestContext: TypeAlias = Context[NodeServices]
+ControllerContext: TypeAlias = Context[ControllerServices]
+AnyContext: TypeAlias = Context[Services]
 
 
 def then(future: asyncio.Future[T], make: Callable[[T], R]) -> asyncio.Future[R]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from broker.handlers import cluster_view
 from broker.handlers.authorized_operations import CLUSTER_OPERATIONS
-from broker.handlers.context import RequestContext
+from broker.handlers.context import AnyContext
 from protocol.errors import ApiError, ErrorCode
 from protocol.messages.describe_cluster import DescribeClusterRequest, DescribeClusterResponse
 
@@ -20,7 +20,7 @@ BROKER_ENDPOINT: Final = 1
 CONTROLLER_ENDPOINT: Final = 2
 
 
-def handle(request: DescribeClusterRequest, context: RequestContext) -> DescribeClusterResponse:
+def handle(request: DescribeClusterRequest, context: AnyContext) -> DescribeClusterResponse:
     is_controller = context.node.config.is_controller_listener(context.listener_name)
     if is_controller and not context.node.metadata.image.features.metadata_version.is_controller_registration_supported:
         raise ApiError(ErrorCode.UNSUPPORTED_VERSION, "this metadata.version does not know controller registrations")
@@ -34,7 +34,7 @@ def handle(request: DescribeClusterRequest, context: RequestContext) -> Describe
     return response
 
 
-def _brokers(request: DescribeClusterRequest, context: RequestContext) -> DescribeClusterResponse:
+def _brokers(request: DescribeClusterRequest, context: AnyContext) -> DescribeClusterResponse:
     image = context.node.metadata.image
     brokers = [
         Node(
@@ -57,7 +57,7 @@ def _brokers(request: DescribeClusterRequest, context: RequestContext) -> Descri
     )
 
 
-def _controllers(context: RequestContext) -> DescribeClusterResponse:
+def _controllers(context: AnyContext) -> DescribeClusterResponse:
     controllers = context.node.metadata.image.cluster.controllers
     leader_id = context.node.quorum_leader()
     return DescribeClusterResponse(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from broker.controller.topic_names import topic_name_problem
 from broker.handlers import broker_loggers
 from broker.handlers.config_changes import check_own_id
-from broker.handlers.context import RequestContext
+from broker.handlers.context import AnyContext
 from broker.metadata.image import ConfigResource, ResourceType
 from config.dynamic import ConfigEntry, ConfigSource
 from protocol.errors import ApiError, ErrorCode
@@ -22,12 +22,12 @@ Config = DescribeConfigsResponse.DescribeConfigsResourceResult
 Synonym = DescribeConfigsResponse.DescribeConfigsSynonym
 
 
-def handle(request: DescribeConfigsRequest, context: RequestContext) -> DescribeConfigsResponse:
+def handle(request: DescribeConfigsRequest, context: AnyContext) -> DescribeConfigsResponse:
     return DescribeConfigsResponse(results=[_result(resource, request, context) for resource in request.resources])
 
 
 def _result(
-    resource: DescribeConfigsRequest.DescribeConfigsResource, request: DescribeConfigsRequest, context: RequestContext
+    resource: DescribeConfigsRequest.DescribeConfigsResource, request: DescribeConfigsRequest, context: AnyContext
 ) -> Result:
     result = Result(resource_type=resource.resource_type, resource_name=resource.resource_name)
     try:
@@ -42,7 +42,7 @@ def _result(
     return result
 
 
-def _entries(resource: DescribeConfigsRequest.DescribeConfigsResource, context: RequestContext) -> list[ConfigEntry]:
+def _entries(resource: DescribeConfigsRequest.DescribeConfigsResource, context: AnyContext) -> list[ConfigEntry]:
     layers, configs = context.node.dynamic_config.layers, context.node.metadata.image.configs
     name, names = resource.resource_name, resource.configuration_keys or None  # none named: all
     match resource.resource_type:
@@ -87,7 +87,7 @@ def _synonyms(entry: ConfigEntry) -> list[Synonym]:
     return [Synonym(name=each.name, value=each.value, source=each.source) for each in entry.synonyms]
 
 
-def _loggers(resource: DescribeConfigsRequest.DescribeConfigsResource, context: RequestContext) -> list[Config]:
+def _loggers(resource: DescribeConfigsRequest.DescribeConfigsResource, context: AnyContext) -> list[Config]:
     if not resource.resource_name:
         raise ApiError(ErrorCode.INVALID_REQUEST, "the broker's id must be given")
     check_own_id(resource.resource_name, context)

@@ -132,7 +132,7 @@ class NodeSamples:
         open_by_listener: Counter[str] = Counter()
         by_software: Counter[tuple[str, str, str]] = Counter()
         queued = 0
-        servers = (node.server, node.controller_server)
+        servers = [each for each in (node.server, node.controller_server) if each is not None]
         for endpoint in node.endpoints:
             open_by_listener[endpoint.listener_name] = 0
         for server in servers:
@@ -141,8 +141,8 @@ class NodeSamples:
                 open_by_listener[each.listener_name] += 1
                 by_software[each.client_software_name, each.client_software_version, each.listener_name] += 1
                 queued += each.queued_requests
-        accepted = servers[0].accepted + servers[1].accepted
-        closed = servers[0].closed_count + servers[1].closed_count
+        accepted = sum((each.accepted for each in servers), Counter[str]())
+        closed = sum((each.closed_count for each in servers), Counter[str]())
         prefix = "kafka_server_socket_server_metrics_"
         for listener, count in open_by_listener.items():
             labels = (listener, NETWORK_PROCESSOR)
@@ -168,7 +168,7 @@ class NodeSamples:
         node = self._node
         by_key: defaultdict[int, list[ServedApi]] = defaultdict(list)
         for dispatcher in (node.dispatcher, node.controller_dispatcher):
-            for key, served in dispatcher.served.items():
+            for key, served in dispatcher.served.items() if dispatcher is not None else ():
                 by_key[key].append(served)
         parked: dict[str, int] = {}
         for key, apis in by_key.items():
@@ -261,7 +261,7 @@ class NodeSamples:
         latency_s = self._rates["latency"].update(self._now_s, raft.commit_latency_s)
         samples.add(f"{prefix}commit_latency_avg", latency_s / commits * 1000 if commits else float("nan"))
         prefix = "kafka_controller_kafkacontroller_"
-        samples.add(f"{prefix}activecontrollercount", node.quorum.controller.is_active)
+        samples.add(f"{prefix}activecontrollercount", node.quorum.is_active_controller)
         samples.add(f"{prefix}metadataerrorcount", node.has_fault)
         samples.add(f"{prefix}lastappliedrecordoffset", node.services.metadata.image.offset)
         samples.add(f"{prefix}lastcommittedrecordoffset", -1 if high_watermark is None else high_watermark - 1)

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import pytest
 
-from broker.api import TABLE
+from broker.api import ListenerKind, served_on
 from protocol.apis import APIS
 from tests.conformance.client import KEYS, Client
 
@@ -21,7 +21,7 @@ ENDS = "ends"
 LAST = "last"
 """The highest only."""
 
-SERVED = {api.key: api for api in TABLE}
+SERVED = served_on(ListenerKind.BROKER)
 
 
 def versions_of(api: str) -> range:

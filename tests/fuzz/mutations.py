@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from broker.api import TABLE
+from broker.api import ListenerKind, served_on
 from protocol.apis import request_class, request_header_version
 from protocol.compiler import resolve
 from protocol.fields import (
@@ -34,6 +34,7 @@ from protocol.records.builder import build_batch
 from protocol.records.record import Record
 from protocol.schema import Message, encode
 
+SERVED = tuple(served_on(ListenerKind.BROKER).values())
 CORPUS = Path(__file__).with_name("corpus.txt")
 
 INT32_EXTREMES = (-(2**31), -2, -1, 0, 1, 127, 128, 255, 32767, 65535, 2**24, 2**31 - 1)
@@ -51,7 +52,7 @@ def recorded() -> list[bytes]:
 def synthetic() -> list[bytes]:
     """One of each API and version that is served, with an element in each list."""
     frames = []
-    for api in TABLE:
+    for api in SERVED:
         for version in range(api.lowest_version, api.highest_version + 1):
             header = RequestHeader(
                 request_api_key=api.key, request_api_version=version, correlation_id=7, client_id="fuzz"
@@ -130,7 +131,7 @@ INTEGERS = (-(2**31), -3, -2, -1, 0, 1, 2, 3, 100, 32767, 2**31 - 1)
 LONGS = (*INTEGERS, -(2**63), 2**63 - 1, 1_700_000_000_000)
 
 
-SPARED: Final = tuple(api for api in TABLE if api.name != "unregister_broker")
+SPARED: Final = tuple(api for api in SERVED if api.name != "unregister_broker")
 """A node that is made to unregister itself leads nothing any more: of no use to the requests that follow."""
 
 

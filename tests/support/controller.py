@@ -24,7 +24,6 @@ from broker.metadata.loader import MetadataLoader
 from config.properties import load_node_config
 from protocol.errors import ApiError
 from protocol.ids import Uuid
-from protocol.messages.describe_quorum import DescribeQuorumRequest, DescribeQuorumResponse
 from protocol.metadata.brokers import RegisterBrokerRecord
 from protocol.metadata.configs import ConfigRecord, FeatureLevelRecord
 from protocol.metadata.topics import PartitionRecord, TopicRecord
@@ -247,11 +246,6 @@ class FakeQuorum:
         if self.upgrade_error is not None:
             raise self.upgrade_error
         self.kraft_upgrades.append((kraft_version, validate_only))
-
-    async def handle_request(self, api_key: int, version: int, request: Message) -> Message:
-        assert isinstance(request, DescribeQuorumRequest)
-        assert self.is_leader
-        return DescribeQuorumResponse()
 
     def write(self, *records: VersionedRecord) -> None:
         """As another leader would have."""

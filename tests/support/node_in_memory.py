@@ -238,7 +238,9 @@ class Machine:
             await node.stop()
         finally:
             if self.disk.is_dead and hasattr(node, "server"):
-                await asyncio.gather(node.server.stop(0), node.controller_server.stop(0))
+                await node.server.stop(0)
+            if self.disk.is_dead and node.controller_server is not None:
+                await node.controller_server.stop(0)
         return result
 
 

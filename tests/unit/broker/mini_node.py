@@ -19,7 +19,7 @@ from broker.coordinator_log import CoordinatorLog
 from broker.dispatch import Dispatcher
 from broker.dynamic_config import DynamicConfig
 from broker.environment import SystemClock, SystemRandom, ThreadExecutor
-from broker.handlers.context import NodeServices
+from broker.handlers.context import NodeServices, Origin
 from broker.metadata.cache import MetadataCache
 from broker.metadata.delta import MetadataDelta
 from broker.metadata.image import MetadataImage, MetadataProvenance
@@ -198,6 +198,9 @@ class MiniNode:
     ) -> asyncio.Future[Message]:
         self.sent.append(request)
         return asyncio.get_running_loop().create_task(self._answer(request))
+
+    def forward(self, request: Message, version: int, origin: Origin) -> asyncio.Future[Message]:
+        return self.send(request, version)
 
     async def _answer(self, request: Message) -> Message:
         if isinstance(request, AllocateProducerIdsRequest):

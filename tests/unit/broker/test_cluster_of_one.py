@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import Any, TypeVar
 
-from broker.controller.channel import LocalControllerChannel
+from broker.controller.channel import ClusterControllerChannel
 from broker.controller.controller import Controller, Timing
 from broker.controller.view import Settings
 from broker.metadata.bootstrap import default_bootstrap
@@ -86,7 +86,7 @@ class Node:
             self.faults.append,
             local_incarnation=uuid(incarnation),
         )
-        self.channel = LocalControllerChannel(self.controller, 5.0)
+        self.channel = ClusterControllerChannel(1, self.controller, lambda: None, clock, SeededRandom(), 5.0)
         self.lifecycle = BrokerLifecycle(
             BrokerIdentity(
                 1, CLUSTER_ID, uuid(incarnation), [LISTENER], None, supported_features(), [uuid(50)], previous_epoch

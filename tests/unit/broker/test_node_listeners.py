@@ -55,7 +55,8 @@ async def opened(settings: Mapping[str, str] | None = None) -> AsyncIterator[Ben
         listeners.bind()
         if settings:
             bench.set(settings)
-        await listeners.open(*servers)
+        await listeners.open_of_controller(servers[1])
+        await listeners.open_of_broker(servers[0])
         yield bench
     finally:
         for server in servers:

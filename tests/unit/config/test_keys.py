@@ -84,11 +84,6 @@ USED_BY_CONFIG = {
 
 # Keys that code reads already, for what a single node, or a node without transactions, has no use for.
 READ_AHEAD = {
-    "controller.quorum.auto.join.enable",
-    "controller.quorum.fetch.max.bytes",
-    "controller.quorum.fetch.snapshot.max.bytes",
-    "controller.quorum.request.timeout.ms",
-    "controller.quorum.retry.backoff.ms",
     "replica.lag.time.max.ms",
     "share.coordinator.state.topic.min.isr",
     "share.coordinator.state.topic.num.partitions",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from broker.controller.channel import LocalControllerChannel
+from broker.controller.channel import ClusterControllerChannel
 from broker.controller.controller import Controller, Timing
 from broker.controller.view import Settings
 from broker.metadata.bootstrap import BootstrapMetadata, default_bootstrap
@@ -396,9 +396,13 @@ async def test_leaders_go_back_to_their_preferred_replicas() -> None:
 # ---- the channel
 
 
+def channel_to(node: Node, timeout_s: float) -> ClusterControllerChannel:
+    return ClusterControllerChannel(1, node.controller, lambda: None, node.clock, SeededRandom(), timeout_s)
+
+
 async def test_the_channel_waits_for_an_active_controller_and_asks_again() -> None:
     node = Node()
-    channel = LocalControllerChannel(node.controller, 5.0)
+    channel = channel_to(node, 5.0)
     early = channel.send(registration())
     await asyncio.sleep(0)
     node.quorum.elect()
@@ -415,7 +419,7 @@ async def test_the_channel_waits_for_an_active_controller_and_asks_again() -> No
 
 async def test_the_channel_gives_up() -> None:
     node = Node()
-    channel = LocalControllerChannel(node.controller, 0.01)
+    channel = channel_to(node, 0.01)
     with pytest.raises(ApiError) as refusal:
         await channel.send(creation("t"))
     assert refusal.value.code == ErrorCode.REQUEST_TIMED_OUT
@@ -426,7 +430,7 @@ async def test_the_channel_gives_up_on_a_controller_whose_log_is_stalled() -> No
     node.quorum.elect()
     await node.register()
     node.quorum.commits_at_once = False
-    channel = LocalControllerChannel(node.controller, 0.01)
+    channel = channel_to(node, 0.01)
     with pytest.raises(ApiError) as refusal:
         await channel.send(creation("t"))
     assert refusal.value.code == ErrorCode.REQUEST_TIMED_OUT
@@ -438,7 +442,7 @@ async def test_the_channel_starts_requests_at_once_and_in_order() -> None:
     node = Node()
     node.quorum.elect()
     await node.register()
-    channel = LocalControllerChannel(node.controller, 5.0)
+    channel = channel_to(node, 5.0)
     first, second = channel.send(creation("t")), channel.send(creation("t"))
     assert "t" in node.controller.image.topics.by_name
     assert [code_of(await first), code_of(await second)] == [0, ErrorCode.TOPIC_ALREADY_EXISTS]
@@ -447,7 +451,7 @@ async def test_the_channel_starts_requests_at_once_and_in_order() -> None:
 async def test_refusals_come_through_the_channel() -> None:
     node = Node()
     node.quorum.elect()
-    channel = LocalControllerChannel(node.controller, 5.0)
+    channel = channel_to(node, 5.0)
     with pytest.raises(ApiError) as refusal:
         await channel.send(heartbeat(3, 3, 3))
     assert refusal.value.code == ErrorCode.STALE_BROKER_EPOCH
