@@ -54,6 +54,7 @@ from broker.producer_ids import ProducerIds
 from broker.quorum_member import QuorumMember
 from broker.registration import BrokerIdentity, BrokerLifecycle, RegistrationFailed
 from broker.replication.fetch_session import FetchSessions
+from broker.replication.isr_changes import IsrChanges
 from broker.replication.maintenance import Maintenance
 from broker.replication.publisher import ReplicaPublisher
 from broker.replication.replica_manager import ReplicaManager
@@ -294,6 +295,7 @@ class Node:
             on_directory_untold=self._on_directory_untold,
             cordoned_directories=self._cordoned_directories,
         )
+        self._isr_changes = IsrChanges(config.node_id, lambda: self.lifecycle.broker_epoch, quorum.channel)
         self.replicas = ReplicaManager(
             image=lambda: quorum.cache.image,
             directories=self.directories,
@@ -302,6 +304,7 @@ class Node:
             lag_max_s=config.replica_lag_time_max_ms / 1000,
             on_directory_failed=self._on_directory_failed,
             on_fatal=self._on_fault,
+            propose_isr=self._isr_changes.propose,
         )
         self._assignments = DirectoryAssignments(config.node_id, lambda: self.lifecycle.broker_epoch, quorum.channel)
         self._replica_publisher = ReplicaPublisher(
@@ -340,6 +343,7 @@ class Node:
         self._jobs = PeriodicJobs()
         self._down.callback(self._assignments.close)
         self._down.push_async_callback(self.replicas.moves.stop)
+        self._down.callback(self._isr_changes.close)
         self._down.push_async_callback(self._jobs.stop)
         self._down.push_async_callback(self.lifecycle.close)
         self._down.push_async_callback(self._stop_serving)

@@ -254,7 +254,7 @@ replica.fetch.response.max.bytes | INT | 10485760 | [0,...] | MEDIUM | read-only
     Bytes that a follower asks for in one fetch, over all partitions.
 replica.fetch.backoff.ms | INT | 1000 | [0,...] | MEDIUM | read-only | none
     How long a follower leaves a partition alone after an error.
-replica.lag.time.max.ms | LONG | 30000 |  | HIGH | read-only | none
+replica.lag.time.max.ms | LONG | 30000 |  | HIGH | read-only | effect
     A follower that has not caught up for so long leaves the set of in-sync replicas.
 replica.high.watermark.checkpoint.interval.ms | LONG | 5000 |  | HIGH | read-only | effect
     How often the high watermarks are written down.

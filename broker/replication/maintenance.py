@@ -52,6 +52,7 @@ class Maintenance:
         jobs.start("retention", interval_ms / 1000, self.apply_retention, delay_s=first_s)
         jobs.start("flush by time", FLUSH_CHECK_S, self.flush_due)
         jobs.start("removal of files", REMOVAL_CHECK_S, self.remove_files)
+        jobs.start("lagging replicas", config.replica_lag_time_max_ms / 1000 / 2, self.shrink_in_sync_replicas)
         interval_ms = config.producer_id_expiration_check_interval_ms
         jobs.start("expiry of producers", interval_ms / 1000, self.expire_producers)
 
@@ -92,6 +93,14 @@ class Maintenance:
                 if replica.settings.log_config.flush_ms != UNLIMITED:
                     self._manager.maybe_flush(replica)
             await asyncio.sleep(0)
+
+    async def shrink_in_sync_replicas(self) -> None:
+        """Twice in the time that a replica may lag, as Kafka looks."""
+        for count, replica in enumerate(list(self._manager), 1):
+            if not (replica.state.is_single or replica.is_stopped):
+                self._manager.maybe_shrink_isr(replica)
+            if count % SLICE == 0:
+                await asyncio.sleep(0)
 
     async def expire_producers(self) -> None:
         for _, replicas in self._by_directory():

@@ -53,10 +53,11 @@ class ReplicaManager:
         lag_max_s: float,
         on_directory_failed: Callable[[LogDirectory], None],
         on_fatal: Callable[[Exception], None],
+        propose_isr: Callable[[Replica, tuple[int, ...]], None],
         waits: Callable[[], int] = thread_waits,
     ) -> None:
         """`image` gives the metadata as of now; `lag_max_s` is replica.lag.time.max.ms. `on_fatal`: there is no log
-        directory left."""
+        directory left. `propose_isr` asks the controller for other in-sync replicas."""
         self._image = image
         self.directories = directories
         self.clock = clock
@@ -68,6 +69,7 @@ class ReplicaManager:
         self.waits = waits
         self._on_directory_failed = on_directory_failed
         self._on_fatal = on_fatal
+        self._propose_isr = propose_isr
         self._loop = asyncio.get_running_loop()
         self._by_name: dict[tuple[str, int], Replica] = {}
         self._by_id: dict[tuple[Uuid, int], Replica] = {}
@@ -266,9 +268,19 @@ class ReplicaManager:
         follower.record_fetch(
             asked.fetch_offset, asked.log_start_offset, self.clock.monotonic(), leader_end_offset, params.replica_epoch
         )
+        if follower.broker_id not in state.isr:
+            expanded = state.expanded_isr(follower, replica.log.high_watermark, self.is_eligible)
+            if expanded is not None:
+                self._propose_isr(replica, expanded)
         if follower.log_end_offset != before:
             replica.advance_high_watermark()
         replica.low_watermark_may_have_moved()
+
+    def maybe_shrink_isr(self, replica: Replica) -> None:
+        """Leaves out the followers that have lagged for too long."""
+        shrunk = replica.state.shrunk_isr(replica.log.log_end_offset, self.clock.monotonic(), self.lag_max_s)
+        if shrunk is not None:
+            self._propose_isr(replica, shrunk)
 
     def is_alive(self, broker_id: int) -> bool:
         broker = self._image().cluster.brokers.get(broker_id)

@@ -79,6 +79,7 @@ class MiniNode:
             lag_max_s=30.0,
             on_directory_failed=lambda directory: self.failed_directories.append(directory.path),
             on_fatal=self.fatal.append,
+            propose_isr=lambda replica, isr: replica.state.propose_isr(isr),
         )
         self.assigned: list[tuple[Uuid, int, Uuid]] = []
         self.publisher = ReplicaPublisher(

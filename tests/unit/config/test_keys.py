@@ -84,7 +84,6 @@ USED_BY_CONFIG = {
 
 # Keys that code reads already, for what a single node, or a node without transactions, has no use for.
 READ_AHEAD = {
-    "replica.lag.time.max.ms",
     "share.coordinator.state.topic.min.isr",
     "share.coordinator.state.topic.num.partitions",
     "share.coordinator.state.topic.replication.factor",
