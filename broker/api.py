@@ -111,7 +111,7 @@ TABLE: Final = (
     Api(60, "describe_cluster", BOTH),
     Api(61, "describe_producers"),
     Api(62, "broker_registration", CONTROLLER, on_controller=CONTROL),
-    Api(63, "broker_heartbeat", CONTROLLER, on_controller=CONTROL),
+    Api(63, "broker_heartbeat", CONTROLLER),
     Api(64, "unregister_broker", BOTH, on_controller=CONTROL),
     Api(67, "allocate_producer_ids", CONTROLLER, on_controller=CONTROL),
     Api(70, "controller_registration", CONTROLLER, on_controller=CONTROL),

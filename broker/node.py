@@ -295,6 +295,7 @@ class Node:
             on_directory_untold=self._on_directory_untold,
             cordoned_directories=self._cordoned_directories,
         )
+        quorum.loader.add_leader_listener(self.lifecycle.on_leader_change)
         self._isr_changes = IsrChanges(config.node_id, lambda: self.lifecycle.broker_epoch, quorum.channel)
         self.replicas = ReplicaManager(
             image=lambda: quorum.cache.image,

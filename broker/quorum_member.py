@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from broker.config_rules import ConfigRulesOfNode
+from broker.controller.broker_watch import BrokerWatch
 from broker.controller.channel import ClusterControllerChannel
 from broker.controller.controller import Controller, Timing
 from broker.controller.requests import ControllerRequests
@@ -22,6 +23,7 @@ from broker.metadata.publishers import Publisher
 from broker.metadata.raft_log import DIRECTORY_NAME, KafkaMetadataLog, MetadataLogConfig
 from broker.metadata.registrations import Endpoint
 from broker.metadata.snapshots import SnapshotGenerator
+from broker.network.connecting import is_refused
 from broker.network.raft_transport import RaftTransport
 from broker.registration import ControllerIdentity, ControllerRegistrar
 from config.node_config import NodeConfig
@@ -87,7 +89,8 @@ class QuorumMember:
                 local_incarnation=incarnation if config.is_broker else None,
                 is_known_config=rules.is_known,
             )
-            self.requests = ControllerRequests(self.controller, self.raft)
+            self._watch = BrokerWatch(self.controller, config.inter_broker_listener_name, is_refused)
+            self.requests = ControllerRequests(self.controller, self.raft, self._watch)
         listener_name = config.controller_listener_names[0]
         self.channel = ClusterControllerChannel(
             config.node_id,
@@ -133,6 +136,7 @@ class QuorumMember:
         if self._registrar is not None:
             await self._registrar.close()
         if self.controller is not None:
+            self._watch.close()
             self.controller.close()
         self.channel.close()
         await self.snapshots.close()

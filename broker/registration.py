@@ -147,6 +147,11 @@ class BrokerLifecycle:
             self._untold[directory] = self._clock.monotonic() + self._directory_failure_timeout_s
             self._wake.set()
 
+    def on_leader_change(self, leader_id: int | None, epoch: int) -> None:
+        """Another controller is active, or soon will be: it is to hear of this broker before it misses it."""
+        if leader_id is not None:
+            self._wake.set()
+
     def on_cordoned_change(self) -> None:
         self._wake.set()
 

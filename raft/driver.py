@@ -84,6 +84,7 @@ log = logging.getLogger(__name__)
 
 CLEAN_INTERVAL_MS = 60_000
 SHUTDOWN_TIMEOUT_MS = 5_000
+SHUTDOWN_TIMEOUT_OF_OTHERS_MS = 1_000  # of a node that has no leadership to hand over
 RETRY_NO_ROOM_S = 0.5
 IDLE_SYNC_S = 5.0
 """How long records that say nothing may wait for a sync that something else needs."""
@@ -203,10 +204,12 @@ class RaftDriver:
         for feed in self._feeds.values():
             feed.wake()
 
-    async def close(self, timeout_ms: float = SHUTDOWN_TIMEOUT_MS) -> None:
+    async def close(self, timeout_ms: float | None = None) -> None:
         """Hand over leadership if there is anyone to take it, sync, and stop. After a fault: just stop."""
         if self._is_closed:
             return
+        if timeout_ms is None:
+            timeout_ms = SHUTDOWN_TIMEOUT_MS if self.is_leader else SHUTDOWN_TIMEOUT_OF_OTHERS_MS
         if self._quorum is not None and self._fault is None and not self._has_no_room:
             self._shutdown = asyncio.get_running_loop().create_future()
             self._step(ShutdownRequested(timeout_ms))
@@ -655,15 +658,17 @@ class RaftDriver:
     async def _send_request(self, effect: SendRequest) -> None:
         error = ErrorCode.NONE
         response: Message | None = None
+        is_refused = False
         try:
             response = await self._transport.send(effect.node, effect.message)
         except UnsupportedVersionError:
             error = ErrorCode.UNSUPPORTED_VERSION
         except ApiError as failure:
             error = failure.code
-        except OSError:  # a TimeoutError is one
+        except OSError as failure:  # a TimeoutError is one
             error = ErrorCode.NETWORK_EXCEPTION
-        self._step(ResponseArrived(effect.correlation_id, effect.node, response, error))
+            is_refused = isinstance(failure, ConnectionRefusedError)
+        self._step(ResponseArrived(effect.correlation_id, effect.node, response, error, is_refused))
 
     def _send_records(self, effect: SendRecords) -> None:
         found = self._log.read(effect.start_offset, effect.max_bytes, effect.end_offset)

@@ -293,4 +293,15 @@ def on_request_failed(quorum: Quorum, event: ResponseArrived) -> None:
         quorum.transition_to_candidate()
     if event.error == ErrorCode.UNSUPPORTED_VERSION and isinstance(quorum.state, Follower):
         quorum.state.has_updated_leader = True  # a leader from before UpdateRaftVoter
+    if event.is_refused:
+        _on_refused(quorum, event.node.id)
     membership.on_request_failed(quorum, event)
+
+
+def _on_refused(quorum: Quorum, node_id: int) -> None:
+    """A leader whose process is gone comes back as one that leads no more: nobody needs to wait for it, nor to refuse
+    others their pre-vote for its sake. Kafka waits for the whole fetch timeout."""
+    follower = quorum.state
+    if isinstance(follower, Follower) and follower.leader_id == node_id:
+        follower.has_fetched = False
+        follower.fetch_at_ms = min(follower.fetch_at_ms, quorum.soon_ms())

@@ -89,6 +89,7 @@ class ResponseArrived(msgspec.Struct, frozen=True):
     node: Node
     message: Message | None
     error: ErrorCode = ErrorCode.NONE
+    is_refused: bool = False  # nobody listens at the node's address: its process is gone
 
 
 class BatchAppended(msgspec.Struct, frozen=True):

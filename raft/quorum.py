@@ -417,6 +417,10 @@ class Quorum:
         timeout_ms = max(1, self.config.election_timeout_ms)
         return self.now.ms + timeout_ms + self._random.randrange(0, timeout_ms)
 
+    def soon_ms(self) -> float:
+        """By chance, so that two who learn of the same thing do not stand for election in the same moment."""
+        return self.now.ms + self._random.randrange(0, max(1, self.config.election_timeout_ms // 10))
+
     def _voted_key_in(self, epoch: int) -> ReplicaKey | None:
         """A vote outlives every change of state within its epoch: there is no second one."""
         return self.state.voted_key if epoch == self.state.epoch else None

@@ -45,6 +45,7 @@ from broker.metadata.image_records import VersionedRecord
 from broker.metadata.loader import MetadataLoader
 from broker.metadata.publishers import LoaderManifest
 from broker.metadata.refusals import MetadataRefused, activation_problems
+from broker.metadata.registrations import BrokerRegistration, Endpoint
 from protocol.errors import ApiError, ErrorCode
 from protocol.ids import Uuid
 from protocol.messages.allocate_producer_ids import AllocateProducerIdsRequest
@@ -349,8 +350,10 @@ class Controller:
 
     def _register_broker(self, request: BrokerRegistrationRequest, version: int) -> Outcome[Message]:
         existing = self._image.cluster.brokers.get(request.broker_id)
-        has_valid_session = existing is not None and self._heartbeats.has_valid_session(
-            existing.id, existing.epoch, self._clock.monotonic()
+        has_valid_session = (
+            existing is not None
+            and self._heartbeats.has_valid_session(existing.id, existing.epoch, self._clock.monotonic())
+            and not self._is_succeeded(existing, request)
         )
         context = brokers.RegistrationContext(
             request_version=version,
@@ -359,6 +362,12 @@ class Controller:
             has_valid_session=has_valid_session,
         )
         return brokers.register_broker(self.view, request, context)
+
+    def _is_succeeded(self, existing: BrokerRegistration, request: BrokerRegistrationRequest) -> bool:
+        """Whether the process that registered before is dead although its session lasts: its connection is broken, and
+        the new one holds the log directories, which are locked."""
+        is_same_place = not set(existing.directories).isdisjoint(request.log_dirs)
+        return is_same_place and self._heartbeats.is_lost(existing.id, existing.epoch)
 
     def _heartbeat(self, request: BrokerHeartbeatRequest) -> Outcome[Message]:
         view, heartbeats = self.view, self._heartbeats
@@ -447,7 +456,7 @@ class Controller:
 
     def _run_due_tasks(self, now_s: float) -> None:
         while (silent := self._heartbeats.expired(now_s)) is not None:
-            self._fence(silent)
+            self._fence(silent, "nothing was heard of it for a whole session")
         if now_s >= self._next_balance_s:
             outcome = leadership.balance_leaders(self.view)
             interval_s = self._timing.leader_imbalance_check_interval_s or math.inf
@@ -462,7 +471,37 @@ class Controller:
         if idle is not None and now_s >= self._last_append_s + idle:
             self._append(Outcome([(NoOpRecord(), 0)], None))
 
-    def _fence(self, incarnation: BrokerIncarnation) -> None:
+    # What the watch of broken connections asks and tells.
+
+    def unfenced_brokers(self) -> list[BrokerIncarnation]:
+        if not self._is_active:
+            return []
+        return [
+            BrokerIncarnation(broker.id, broker.epoch)
+            for broker in self._image.cluster.brokers.values()
+            if not broker.fenced and broker.incarnation_id != self._local_incarnation
+        ]
+
+    def endpoint_of(self, incarnation: BrokerIncarnation, listener_name: str) -> Endpoint | None:
+        broker = self._image.cluster.brokers.get(incarnation.id) if self._is_active else None
+        if broker is None or broker.epoch != incarnation.epoch or broker.fenced:
+            return None
+        return broker.listeners.get(listener_name)
+
+    def last_heard_s(self, incarnation: BrokerIncarnation) -> float | None:
+        return self._heartbeats.last_heard_s(incarnation)
+
+    def on_connection_lost(self, incarnation: BrokerIncarnation) -> None:
+        self._heartbeats.lose(incarnation)
+
+    def fence_dead(self, incarnation: BrokerIncarnation) -> None:
+        if self._is_active:
+            try:
+                self._fence(incarnation, "its process is gone")
+            except ApiError as error:
+                logger.warning("Broker %d could not be fenced: %s.", incarnation.id, error)
+
+    def _fence(self, incarnation: BrokerIncarnation, reason: str) -> None:
         self._heartbeats.expire(incarnation)
         view = self.view
         broker = view.image.cluster.brokers.get(incarnation.id)
@@ -472,7 +511,7 @@ class Controller:
             # Whatever kept it from speaking kept this controller from listening: it is the same process.
             self._heartbeats.touch(broker.id, broker.epoch, self._clock.monotonic())
             return
-        logger.warning("Fencing broker %d: nothing was heard of it for a whole session.", broker.id)
+        logger.warning("Fencing broker %d: %s.", broker.id, reason)
         self._append(Outcome(brokers.fencing_records(view, broker), None))
 
 

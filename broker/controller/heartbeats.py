@@ -28,12 +28,13 @@ class BrokerControlState(Enum):
 
 
 class _Heartbeat:
-    __slots__ = ("contact_time_s", "controlled_shutdown_offset", "metadata_offset")
+    __slots__ = ("contact_time_s", "controlled_shutdown_offset", "is_lost", "metadata_offset")
 
     def __init__(self) -> None:
         self.contact_time_s: float | None = None
         self.metadata_offset = -1
         self.controlled_shutdown_offset = -1
+        self.is_lost = False
 
 
 class BrokerHeartbeats:
@@ -51,7 +52,23 @@ class BrokerHeartbeats:
 
     def touch(self, broker_id: int, epoch: int, now_s: float) -> None:
         """A heartbeat arrived, whatever becomes of it."""
-        self._entry(broker_id, epoch).contact_time_s = now_s
+        entry = self._entry(broker_id, epoch)
+        entry.contact_time_s = now_s
+        entry.is_lost = False
+
+    def last_heard_s(self, incarnation: BrokerIncarnation) -> float | None:
+        entry = self._brokers.get(incarnation)
+        return None if entry is None else entry.contact_time_s
+
+    def lose(self, incarnation: BrokerIncarnation) -> None:
+        """Its connection broke; until it is heard of again."""
+        entry = self._brokers.get(incarnation)
+        if entry is not None:
+            entry.is_lost = True
+
+    def is_lost(self, broker_id: int, epoch: int) -> bool:
+        entry = self._brokers.get(BrokerIncarnation(broker_id, epoch))
+        return entry is not None and entry.is_lost
 
     def forget_others(self, broker_id: int, epoch: int | None) -> None:
         """Drops every incarnation of the broker but the given one."""

@@ -9,7 +9,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from broker.controller.broker_watch import BrokerWatch, WatchedConnection
 from broker.controller.controller import Controller
+from broker.controller.heartbeats import BrokerIncarnation
 from protocol.schema import Message
 from raft.driver import RaftDriver
 
@@ -18,9 +20,10 @@ ANSWERED_BY_RAFT: Final = frozenset({55, 80, 81})
 
 
 class ControllerRequests:
-    def __init__(self, controller: Controller, raft: RaftDriver) -> None:
+    def __init__(self, controller: Controller, raft: RaftDriver, watch: BrokerWatch) -> None:
         self._controller = controller
         self._raft = raft
+        self._watch = watch
 
     @property
     def is_active(self) -> bool:
@@ -38,6 +41,11 @@ class ControllerRequests:
         if request.SPEC.key in ANSWERED_BY_RAFT:
             return self.handle_raft(request, version)
         return self._controller.handle(request, version)
+
+    def heard(self, incarnation: BrokerIncarnation, connection: WatchedConnection) -> None:
+        """A broker's heartbeat has come over the connection, and is about to be handled."""
+        if self._controller.is_active:
+            self._watch.heard(incarnation, connection)
 
     def handle_raft(self, request: Message, version: int, listener_name: str | None = None) -> asyncio.Future[Message]:
         """As any other, Raft answers those that only its leader can serve with errors of their own."""

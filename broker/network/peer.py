@@ -24,6 +24,7 @@ from typing import Final, NamedTuple, cast
 
 from barnabas import __version__
 from broker.environment import Clock, Random
+from broker.network.connecting import connect
 from broker.server.receiver import Receiver
 from protocol.apis import API_VERSIONS, APIS, request_header_version, response_class, response_header_version
 from protocol.errors import DecodeError, ErrorCode
@@ -149,9 +150,7 @@ class Peer:
         if delay_s > 0:
             await asyncio.sleep(delay_s)
         async with asyncio.timeout(self._settings.setup_timeout_s):
-            _, link = await asyncio.get_running_loop().create_connection(
-                lambda: _Link(self._settings, self._on_lost), self.host, self.port
-            )
+            link = await connect(lambda: _Link(self._settings, self._on_lost), self.host, self.port)
             try:
                 await link.agree_on_versions()
             except BaseException:

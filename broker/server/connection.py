@@ -120,6 +120,7 @@ class Connection(asyncio.BufferedProtocol):
         "client_software_version",
         "last_active_s",
         "listener_name",
+        "on_lost",
         "principal",
         "received_s",
         "receiving_since_s",
@@ -154,6 +155,8 @@ class Connection(asyncio.BufferedProtocol):
         self.client_host = ""
         self.client_software_name = "unknown"
         self.client_software_version = "unknown"
+        self.on_lost: Callable[[], None] | None = None
+        """Told when the connection is gone, whoever ended it."""
 
     # From the transport.
 
@@ -182,6 +185,8 @@ class Connection(asyncio.BufferedProtocol):
         self._queued_bytes = 0
         self._server.closed(self)
         self._charge(self._retained_bytes)
+        if self.on_lost is not None:
+            self.on_lost()
 
     def eof_received(self) -> bool:
         return False

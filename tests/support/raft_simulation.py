@@ -550,7 +550,8 @@ class SimulatedNode:
 
         def refuse() -> None:
             if source.incarnation == incarnation:
-                source.step(ResponseArrived(effect.correlation_id, effect.node, None, ErrorCode.NETWORK_EXCEPTION))
+                error = ErrorCode.NETWORK_EXCEPTION
+                source.step(ResponseArrived(effect.correlation_id, effect.node, None, error, is_refused=True))
 
         def arrive() -> None:
             assert target is not None

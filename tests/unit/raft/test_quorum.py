@@ -835,6 +835,29 @@ def test_follower_without_answers_stands_for_election() -> None:
     assert isinstance(machine.state, Prospective) and machine.state.leader_id == 2
 
 
+def refused(machine: Machine, kind: type[Message]) -> None:
+    [(node, _)] = machine.sent(kind)
+    [effect] = [e for e in machine.last if isinstance(e, SendRequest)]
+    machine.step(ResponseArrived(effect.correlation_id, node, None, ErrorCode.NETWORK_EXCEPTION, is_refused=True))
+
+
+def test_follower_of_a_leader_whose_process_is_gone_stands_for_election_at_once() -> None:
+    machine = following(leader_id=2, epoch=5)
+    machine.answer(FetchRequest, fetch_answer(2, 5))
+    refused(machine, FetchRequest)
+    assert machine.state.fetch_at_ms <= machine.ms + 100 and not machine.state.has_fetched
+    machine.wait(100)
+    assert isinstance(machine.state, Prospective) and machine.state.leader_id == 2
+
+
+def test_bootstrap_server_that_is_gone_is_no_reason_for_an_election() -> None:
+    machine = following(leader_id=2, epoch=5)
+    machine.answer(FetchRequest, None, error=ErrorCode.NETWORK_EXCEPTION)
+    before = machine.state.fetch_at_ms
+    refused(machine, FetchRequest)
+    assert machine.state.fetch_at_ms == before
+
+
 def test_leader_that_fails_makes_the_follower_ask_others() -> None:
     machine = following(leader_id=2, epoch=5)
     machine.answer(FetchRequest, None, error=ErrorCode.NETWORK_EXCEPTION)
