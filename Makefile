@@ -5,11 +5,12 @@ BIN := .venv/bin
 NATIVE_SOURCES := hatch_build.py tools/build_native.py $(wildcard protocol/records/*.c)
 PACKAGES := barnabas broker config protocol raft storage
 
-.PHONY: help setup run check format test unit conformance crash kafka-tests bench docs wheel
+.PHONY: help setup run cluster check format test unit conformance crash kafka-tests bench docs wheel
 
 help:
 	@echo "make setup        a virtual environment in .venv with everything, barnabas among it"
 	@echo "make run          a node on 127.0.0.1:9092, data in ./data"
+	@echo "make cluster      three nodes that are one cluster, brokers on 127.0.0.1:9092 to 9094, data in ./data-cluster"
 	@echo "make check        lint, format, types, import rules"
 	@echo "make format       let the formatter rewrite what it would complain about"
 	@echo "make test         all tests; those that need Java, kcat or Prometheus say so where it is missing"
@@ -42,6 +43,9 @@ setup: .venv/.setup
 
 run: setup
 	$(BIN)/barnabas serve
+
+cluster: setup
+	$(BIN)/python -m tools.cluster
 
 check: setup
 	$(BIN)/ruff check .

@@ -88,8 +88,8 @@ def format_new_directories(config: NodeConfig, environment: Environment, cluster
 
 
 def _was_interrupted(files: Files, directories: Sequence[str], formatted: Sequence[str], config: NodeConfig) -> bool:
-    """Whether a first start ended in the middle of its formatting: the metadata directory, which comes last, is new, and
-    so is all else but for what formatting leaves."""
+    """Whether a first start ended in the middle of its formatting: the metadata directory, which comes last, is new,
+    and so is all else but for what formatting leaves."""
     return (
         config.metadata_log_dir not in formatted
         and is_single_node(config)
