@@ -78,8 +78,12 @@ class Node:
 
     def _show(self, output: IO[str]) -> None:
         for line in output:
-            sys.stdout.write(f"node {self.id}  {line}")
-            sys.stdout.flush()
+            say(f"node {self.id}  {line}")
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def barnabas(*arguments: str) -> str:
@@ -117,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: stop_asked.set())
     for node in nodes:
         node.start()
-    print(f"bootstrap servers: {','.join(f'127.0.0.1:{node.port}' for node in nodes)}; Ctrl-C stops all", flush=True)
+    say(f"bootstrap servers: {','.join(f'127.0.0.1:{node.port}' for node in nodes)}; Ctrl-C stops all\n")
     return run(nodes, stop_asked)
 
 
@@ -128,8 +132,8 @@ def run(nodes: Sequence[Node], stop_asked: threading.Event) -> int:
             assert node.process is not None
             if node.process.poll() is not None:
                 del running[node.id]
-                print(f"node {node.id}  has ended with {node.process.returncode}; to start it again: ", end="")
-                print(f"{os.path.relpath(BARNABAS)} serve {os.path.relpath(node.file)}", flush=True)
+                again = f"{os.path.relpath(BARNABAS)} serve {os.path.relpath(node.file)}"
+                say(f"node {node.id}  has ended with {node.process.returncode}; to start it again: {again}\n")
     for node in running.values():
         assert node.process is not None
         node.process.terminate()

@@ -7,7 +7,8 @@ a leader that has been deposed is not waited for.
 
 There are three connections, so that a heartbeat never waits behind a client's request, nor the state of replicas behind
 either: answers come in order. What clients asked for travels in an Envelope, with who they are, and what the controller
-answers them is theirs; what the broker itself asks for fails as ApiError.
+answers them is theirs; what the broker itself asks for fails as ApiError. What clients could ask for, brokers ask for
+in the same way: a controller that is not active then says so on the envelope.
 
 Counterpart: NodeToControllerChannelManager, RaftControllerNodeProvider, ForwardingManager, EnvelopeUtils (KIP-590).
 """
@@ -18,9 +19,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from enum import Enum
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
-from broker.controller.envelope import read_response, wrap
+from broker.controller.envelope import FORWARDABLE, Origin, read_response, wrap
 from broker.environment import Clock, Random
 from broker.network.peer import Peer, PeerSettings, TooManyWaiting
 from protocol.errors import ApiError, ErrorCode
@@ -30,14 +31,13 @@ from protocol.messages.envelope import EnvelopeRequest, EnvelopeResponse
 from protocol.schema import Message, UnsupportedVersionError
 from raft.voters import Node
 
-if TYPE_CHECKING:
-    from broker.handlers.context import Origin
-
 log = logging.getLogger(__name__)
 
 Ask: TypeAlias = Callable[[Node], Coroutine[None, None, Message]]
 """Puts the request to a node."""
 
+ANONYMOUS: Final = "User:ANONYMOUS"
+LOOPBACK: Final = "127.0.0.1"
 IN_FLIGHT_MAX: Final = 20
 WAITING_MAX: Final = 1000
 RETRY_S: Final = 0.05
@@ -95,6 +95,7 @@ class ClusterControllerChannel:
         self._peers: dict[Purpose, Peer] = {}
         self._waiting: set[asyncio.Task[Message]] = set()
         self._changed = asyncio.Event()
+        self._origin = Origin(0, f"{node_id}-{Purpose.FORWARDING.value}", ANONYMOUS, LOOPBACK)
         if local is not None:
             local.add_leadership_listener(self.on_change)
 
@@ -112,6 +113,9 @@ class ClusterControllerChannel:
     def send(
         self, request: Message, version: int | None = None, *, timeout_s: float | None = None
     ) -> asyncio.Future[Message]:
+        newest = request.SPEC.versions.highest if version is None else version
+        if request.SPEC.key in FORWARDABLE:
+            return self._forward(request, newest, self._origin, self._timeout_s if timeout_s is None else timeout_s)
         is_lifecycle = isinstance(request, BrokerHeartbeatRequest | BrokerRegistrationRequest)
         purpose = Purpose.LIFECYCLE if is_lifecycle else Purpose.REPLICAS
 
@@ -122,17 +126,19 @@ class ClusterControllerChannel:
                 raise ApiError(ErrorCode(code), message)
             return response
 
-        newest = request.SPEC.versions.highest if version is None else version
         return self._start(request, newest, ask, self._timeout_s if timeout_s is None else timeout_s)
 
     def forward(self, request: Message, version: int, origin: Origin) -> asyncio.Future[Message]:
+        return self._forward(request, version, origin, self._timeout_s)
+
+    def _forward(self, request: Message, version: int, origin: Origin, timeout_s: float) -> asyncio.Future[Message]:
         async def ask(node: Node) -> Message:
             envelope: EnvelopeRequest = wrap(request, version, origin)
             response = await self._peer(node, Purpose.FORWARDING).send(envelope)
             assert isinstance(response, EnvelopeResponse)
             return read_response(response, request, version)
 
-        return self._start(request, version, ask, self._timeout_s)
+        return self._start(request, version, ask, timeout_s)
 
     def _start(self, request: Message, version: int, ask: Ask, timeout_s: float) -> asyncio.Future[Message]:
         loop = asyncio.get_running_loop()

@@ -20,8 +20,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
+from broker.controller.envelope import Origin
 from broker.told_once import ToldOnce
 from protocol.schema import Message
 
@@ -84,15 +85,6 @@ class ControllerServices(Services):
     """What only controllers have."""
 
     requests: ControllerRequests
-
-
-class Origin(NamedTuple):
-    """Whose request it is that a broker forwards."""
-
-    correlation_id: int
-    client_id: str | None
-    principal: str
-    client_host: str
 
 
 S_co = TypeVar("S_co", bound=Services, covariant=True)

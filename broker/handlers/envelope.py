@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Final
+from typing import Any
 
-from broker.controller.envelope import Forwarded, response_data, unwrap
+from broker.controller.envelope import FORWARDABLE, Forwarded, response_data, unwrap
 from broker.handlers.context import ControllerContext
 from broker.handlers.errors import error_response
 from protocol.errors import ApiError, DecodeError, ErrorCode
 from protocol.messages.envelope import EnvelopeRequest, EnvelopeResponse
 
 log = logging.getLogger(__name__)
-
-FORWARDABLE: Final = frozenset({19, 20, 33, 37, 43, 44, 45, 46, 55, 57, 64, 80, 81})
 
 
 def handle(request: EnvelopeRequest, context: ControllerContext) -> asyncio.Future[Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from broker.auto_topics import AutoTopics
+from broker.controller.envelope import Origin
 from broker.coordinator.group.group_coordinator import GroupCoordinator
 from broker.coordinator.group.settings import GroupSettings
 from broker.coordinator.partitioning import GROUP_METADATA_TOPIC
@@ -19,7 +20,7 @@ from broker.coordinator_log import CoordinatorLog
 from broker.dispatch import Dispatcher
 from broker.dynamic_config import DynamicConfig
 from broker.environment import SystemClock, SystemRandom, ThreadExecutor
-from broker.handlers.context import NodeServices, Origin
+from broker.handlers.context import NodeServices
 from broker.metadata.cache import MetadataCache
 from broker.metadata.delta import MetadataDelta
 from broker.metadata.image import MetadataImage, MetadataProvenance
