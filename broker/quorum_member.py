@@ -23,7 +23,6 @@ from broker.metadata.publishers import Publisher
 from broker.metadata.raft_log import DIRECTORY_NAME, KafkaMetadataLog, MetadataLogConfig
 from broker.metadata.registrations import Endpoint
 from broker.metadata.snapshots import SnapshotGenerator
-from broker.network.connecting import is_refused
 from broker.network.raft_transport import RaftTransport
 from broker.registration import ControllerIdentity, ControllerRegistrar
 from config.node_config import NodeConfig
@@ -89,7 +88,7 @@ class QuorumMember:
                 local_incarnation=incarnation if config.is_broker else None,
                 is_known_config=rules.is_known,
             )
-            self._watch = BrokerWatch(self.controller, config.inter_broker_listener_name, is_refused)
+            self._watch = BrokerWatch(self.controller, config.inter_broker_listener_name, _is_refused)
             self.requests = ControllerRequests(self.controller, self.raft, self._watch)
         listener_name = config.controller_listener_names[0]
         self.channel = ClusterControllerChannel(
@@ -143,6 +142,12 @@ class QuorumMember:
         self.loader.close()
         await self.raft.close()
         self._transport.close()
+
+
+async def _is_refused(host: str, port: int, timeout_s: float) -> bool:
+    from broker.network.connecting import is_refused  # a node by itself never needs it
+
+    return await is_refused(host, port, timeout_s)
 
 
 def _settings(config: NodeConfig, cluster_id: str) -> Settings:

@@ -5,12 +5,8 @@ Else it goes to the node that leads the quorum as far as this one knows. An elec
 requests that it caught half done are sent again: as in Kafka, their first attempt may have succeeded. What was sent to
 a leader that has been deposed is not waited for.
 
-There are three connections, so that a heartbeat never waits behind a client's request, nor the state of replicas behind
-either: answers come in order. What clients asked for travels in an Envelope, with who they are, and what the controller
-answers them is theirs; what the broker itself asks for fails as ApiError. What clients could ask for, brokers ask for
-in the same way: a controller that is not active then says so on the envelope.
-
-Counterpart: NodeToControllerChannelManager, RaftControllerNodeProvider, ForwardingManager, EnvelopeUtils (KIP-590).
+What clients could ask for, brokers ask for as they forward it: a controller that is not active then says so on the
+envelope. Counterpart: NodeToControllerChannelManager, RaftControllerNodeProvider, ForwardingManager (KIP-590).
 """
 
 from __future__ import annotations
@@ -18,27 +14,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from enum import Enum
-from typing import Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
-from broker.controller.envelope import FORWARDABLE, Origin, read_response, wrap
+from broker.controller.origin import FORWARDABLE, Origin
 from broker.environment import Clock, Random
-from broker.network.peer import Peer, PeerSettings, TooManyWaiting
 from protocol.errors import ApiError, ErrorCode
-from protocol.messages.broker_heartbeat import BrokerHeartbeatRequest
-from protocol.messages.broker_registration import BrokerRegistrationRequest
-from protocol.messages.envelope import EnvelopeRequest, EnvelopeResponse
-from protocol.schema import Message, UnsupportedVersionError
+from protocol.schema import Message
 from raft.voters import Node
+
+if TYPE_CHECKING:
+    from broker.network.controller_peers import ControllerPeers
 
 log = logging.getLogger(__name__)
 
-Ask: TypeAlias = Callable[[Node], Coroutine[None, None, Message]]
-"""Puts the request to a node."""
+Ask: TypeAlias = "Callable[[ControllerPeers], Coroutine[None, None, Message]]"
 
 ANONYMOUS: Final = "User:ANONYMOUS"
 LOOPBACK: Final = "127.0.0.1"
-IN_FLIGHT_MAX: Final = 20
 WAITING_MAX: Final = 1000
 RETRY_S: Final = 0.05
 """How long until it is looked again who leads, where nobody tells."""
@@ -68,12 +60,6 @@ class LocalController(Protocol):
     def add_leadership_listener(self, listener: Callable[[], None]) -> None: ...
 
 
-class Purpose(Enum):
-    LIFECYCLE = "heartbeat"
-    REPLICAS = "replicas"
-    FORWARDING = "forwarding"
-
-
 class ClusterControllerChannel:
     def __init__(
         self,
@@ -91,17 +77,16 @@ class ClusterControllerChannel:
         self._clock = clock
         self._random = random
         self._timeout_s = timeout_s
-        self._address: Node | None = None
-        self._peers: dict[Purpose, Peer] = {}
+        self._peers: ControllerPeers | None = None
         self._waiting: set[asyncio.Task[Message]] = set()
         self._changed = asyncio.Event()
-        self._origin = Origin(0, f"{node_id}-{Purpose.FORWARDING.value}", ANONYMOUS, LOOPBACK)
+        self._origin = Origin(0, f"{node_id}-forwarding", ANONYMOUS, LOOPBACK)
         if local is not None:
             local.add_leadership_listener(self.on_change)
 
     def on_change(self) -> None:
         """Another node leads, or nobody; whoever waits looks again."""
-        if self._leader() != self._address:
+        if self._peers is not None and self._leader() != self._peers.address:
             self._drop_peers()
         self._changed.set()
 
@@ -116,29 +101,14 @@ class ClusterControllerChannel:
         newest = request.SPEC.versions.highest if version is None else version
         if request.SPEC.key in FORWARDABLE:
             return self._forward(request, newest, self._origin, self._timeout_s if timeout_s is None else timeout_s)
-        is_lifecycle = isinstance(request, BrokerHeartbeatRequest | BrokerRegistrationRequest)
-        purpose = Purpose.LIFECYCLE if is_lifecycle else Purpose.REPLICAS
-
-        async def ask(node: Node) -> Message:
-            response = await self._peer(node, purpose).send(request, version=version)
-            code, message = getattr(response, "error_code", 0), getattr(response, "error_message", None)
-            if code:
-                raise ApiError(ErrorCode(code), message)
-            return response
-
-        return self._start(request, newest, ask, self._timeout_s if timeout_s is None else timeout_s)
+        left_s = self._timeout_s if timeout_s is None else timeout_s
+        return self._start(request, newest, lambda peers: peers.ask(request, newest), left_s)
 
     def forward(self, request: Message, version: int, origin: Origin) -> asyncio.Future[Message]:
         return self._forward(request, version, origin, self._timeout_s)
 
     def _forward(self, request: Message, version: int, origin: Origin, timeout_s: float) -> asyncio.Future[Message]:
-        async def ask(node: Node) -> Message:
-            envelope: EnvelopeRequest = wrap(request, version, origin)
-            response = await self._peer(node, Purpose.FORWARDING).send(envelope)
-            assert isinstance(response, EnvelopeResponse)
-            return read_response(response, request, version)
-
-        return self._start(request, version, ask, timeout_s)
+        return self._start(request, version, lambda peers: peers.forward(request, version, origin), timeout_s)
 
     def _start(self, request: Message, version: int, ask: Ask, timeout_s: float) -> asyncio.Future[Message]:
         loop = asyncio.get_running_loop()
@@ -177,14 +147,10 @@ class ClusterControllerChannel:
                     return await attempt
                 node = self._leader()
                 if node is not None and node.id != self._node_id:
-                    return await ask(node)
+                    return await ask(self._peers_at(node))
             except ApiError as error:
                 if error.code != ErrorCode.NOT_CONTROLLER:
                     raise
-            except UnsupportedVersionError as error:
-                raise ApiError(ErrorCode.UNSUPPORTED_VERSION, str(error)) from None
-            except TooManyWaiting as error:
-                raise ApiError(ErrorCode.REQUEST_TIMED_OUT, str(error)) from None
             except OSError as error:
                 log.debug("the active controller did not answer: %s", error)
             attempt = None
@@ -199,27 +165,15 @@ class ClusterControllerChannel:
         except TimeoutError:
             pass
 
-    # Connections, all to the same node.
+    def _peers_at(self, node: Node) -> ControllerPeers:
+        if self._peers is None or self._peers.address != node:
+            from broker.network.controller_peers import ControllerPeers  # a node by itself never needs it
 
-    def _peer(self, node: Node, purpose: Purpose) -> Peer:
-        if node != self._address:
             self._drop_peers()
-            self._address = node
-        peer = self._peers.get(purpose)
-        if peer is None:
-            settings = PeerSettings(
-                client_id=f"{self._node_id}-{purpose.value}",
-                request_timeout_s=self._timeout_s,
-                backoff_s=RETRY_S,
-                backoff_max_s=RETRY_S,
-                in_flight_max=1 if purpose is Purpose.LIFECYCLE else IN_FLIGHT_MAX,
-                waiting_max=WAITING_MAX,
-            )
-            peer = self._peers[purpose] = Peer(node.host, node.port, settings, self._clock, self._random)
-        return peer
+            self._peers = ControllerPeers(self._node_id, node, self._timeout_s, self._clock, self._random)
+        return self._peers
 
     def _drop_peers(self) -> None:
-        self._address = None
-        for peer in self._peers.values():
-            peer.close()
-        self._peers.clear()
+        if self._peers is not None:
+            self._peers.close()
+            self._peers = None

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Final, NamedTuple
 
+from broker.controller.origin import Origin
 from protocol.apis import APIS, request_class, request_header_version, response_class, response_header_version
 from protocol.errors import ApiError, DecodeError, ErrorCode
 from protocol.messages.default_principal import DefaultPrincipalData
@@ -20,18 +21,7 @@ from protocol.messages.envelope import EnvelopeRequest, EnvelopeResponse
 from protocol.messages.header import RequestHeader, ResponseHeader
 from protocol.schema import Message, decode, decode_prefix, encode
 
-FORWARDABLE: Final = frozenset({19, 20, 33, 37, 43, 44, 45, 46, 55, 57, 64, 80, 81})
-"""The keys of APIs that clients ask brokers for and the controller answers."""
 PRINCIPAL_VERSION: Final = 0
-
-
-class Origin(NamedTuple):
-    """Whose request it is that a broker forwards."""
-
-    correlation_id: int
-    client_id: str | None
-    principal: str
-    client_host: str
 
 
 class Forwarded(NamedTuple):

@@ -22,7 +22,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from broker.controller.envelope import Origin
+from broker.controller.origin import Origin
 from broker.told_once import ToldOnce
 from protocol.schema import Message
 

@@ -10,7 +10,8 @@ import asyncio
 import logging
 from typing import Any
 
-from broker.controller.envelope import FORWARDABLE, Forwarded, response_data, unwrap
+from broker.controller.envelope import Forwarded, response_data, unwrap
+from broker.controller.origin import FORWARDABLE
 from broker.handlers.context import ControllerContext
 from broker.handlers.errors import error_response
 from protocol.errors import ApiError, DecodeError, ErrorCode

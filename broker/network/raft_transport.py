@@ -7,12 +7,14 @@ oldest goes when there are too many. Counterpart: KafkaNetworkChannel.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from broker.environment import Clock, Random
-from broker.network.peer import Peer, PeerSettings
 from protocol.schema import Message
 from raft.voters import Node
+
+if TYPE_CHECKING:
+    from broker.network.peer import Peer
 
 PEERS_MAX: Final = 64
 RECONNECT_BACKOFF_S: Final = 0.02
@@ -23,15 +25,8 @@ class RaftTransport:
     """A `raft.driver.Transport`."""
 
     def __init__(self, node_id: int, request_timeout_s: float, clock: Clock, random: Random) -> None:
-        self._settings = PeerSettings(
-            client_id=f"raft-client-{node_id}",
-            request_timeout_s=request_timeout_s,
-            setup_timeout_s=request_timeout_s,
-            backoff_s=RECONNECT_BACKOFF_S,
-            backoff_max_s=RECONNECT_BACKOFF_MAX_S,
-            in_flight_max=2,
-            waiting_max=16,
-        )
+        self._node_id = node_id
+        self._request_timeout_s = request_timeout_s
         self._clock = clock
         self._random = random
         self._peers: dict[tuple[str, int], Peer] = {}
@@ -47,8 +42,22 @@ class RaftTransport:
     def _peer(self, host: str, port: int) -> Peer:
         peer = self._peers.pop((host, port), None)
         if peer is None:
-            peer = Peer(host, port, self._settings, self._clock, self._random)
+            peer = self._new_peer(host, port)
         self._peers[host, port] = peer
         if len(self._peers) > PEERS_MAX:
             self._peers.pop(next(iter(self._peers))).close()
         return peer
+
+    def _new_peer(self, host: str, port: int) -> Peer:
+        from broker.network.peer import Peer, PeerSettings  # a quorum of one never needs it
+
+        settings = PeerSettings(
+            client_id=f"raft-client-{self._node_id}",
+            request_timeout_s=self._request_timeout_s,
+            setup_timeout_s=self._request_timeout_s,
+            backoff_s=RECONNECT_BACKOFF_S,
+            backoff_max_s=RECONNECT_BACKOFF_MAX_S,
+            in_flight_max=2,
+            waiting_max=16,
+        )
+        return Peer(host, port, settings, self._clock, self._random)

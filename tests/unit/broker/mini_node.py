@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from broker.auto_topics import AutoTopics
-from broker.controller.envelope import Origin
+from broker.controller.origin import Origin
 from broker.coordinator.group.group_coordinator import GroupCoordinator
 from broker.coordinator.group.settings import GroupSettings
 from broker.coordinator.partitioning import GROUP_METADATA_TOPIC

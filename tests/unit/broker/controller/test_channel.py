@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -14,7 +13,8 @@ import pytest
 from broker.api import ListenerKind
 from broker.controller.broker_watch import BrokerWatch
 from broker.controller.channel import ClusterControllerChannel
-from broker.controller.envelope import Origin, read_response, wrap
+from broker.controller.envelope import read_response, unwrap, wrap
+from broker.controller.origin import Origin
 from broker.controller.requests import ControllerRequests
 from broker.dispatch import Dispatcher
 from broker.dynamic_config import DynamicConfig
@@ -229,9 +229,7 @@ async def test_an_envelope_is_answered_as_its_request_would_be(bench: Bench) -> 
     assert code_of(read_response(response, creation("t"), 5)) == ErrorCode.INVALID_REPLICATION_FACTOR
 
 
-def test_who_asked_comes_through(tmp_path: Path) -> None:
-    from broker.controller.envelope import unwrap
-
+def test_who_asked_comes_through() -> None:
     origin = Origin(5, None, "User:with:colons", "::1")
     request = CreateTopicsRequest(timeout_ms=7)
     forwarded = unwrap(wrap(request, 7, origin))
