@@ -300,8 +300,11 @@ def on_request_failed(quorum: Quorum, event: ResponseArrived) -> None:
 
 def _on_refused(quorum: Quorum, node_id: int) -> None:
     """A leader whose process is gone comes back as one that leads no more: nobody needs to wait for it, nor to refuse
-    others their pre-vote for its sake. Kafka waits for the whole fetch timeout."""
+    others their pre-vote for its sake. Kafka waits for the whole fetch timeout. Where others go on to reach it (a
+    firewall refuses as well), they deny the pre-vote, and after a few tries this voter waits as Kafka's do."""
     follower = quorum.state
-    if isinstance(follower, Follower) and follower.leader_id == node_id:
-        follower.has_fetched = False
+    if not isinstance(follower, Follower) or follower.leader_id != node_id:
+        return
+    follower.has_fetched = False
+    if quorum.may_stand_early():
         follower.fetch_at_ms = min(follower.fetch_at_ms, quorum.soon_ms())

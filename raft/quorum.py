@@ -92,6 +92,7 @@ TRANSITIONS: Final[dict[type[State], frozenset[type[State]]]] = {
 }
 
 _FIRST_BOOTSTRAP_ID: Final = -2
+EARLY_TRIES_MAX: Final = 10  # of an epoch: refusals that come within one back-off count one by one
 
 
 class Quorum:
@@ -124,6 +125,7 @@ class Quorum:
         self._persisted = (election, 1 if election is not None and not election.voter_ids else 0)
         self._announced = (0, -1)
         self._deadline_ms = INFINITY
+        self._early_tries = (-1, 0)  # in which epoch, how many
         self._shutdown_at_ms: float | None = None
         self.now = Now(0.0, 0)
         self.state: State = Unattached(0, INFINITY)
@@ -416,6 +418,12 @@ class Quorum:
     def _random_timeout(self) -> float:
         timeout_ms = max(1, self.config.election_timeout_ms)
         return self.now.ms + timeout_ms + self._random.randrange(0, timeout_ms)
+
+    def may_stand_early(self) -> bool:
+        epoch, tries = self._early_tries
+        tries = tries + 1 if epoch == self.epoch else 1
+        self._early_tries = (self.epoch, tries)
+        return tries <= EARLY_TRIES_MAX
 
     def soon_ms(self) -> float:
         """By chance, so that two who learn of the same thing do not stand for election in the same moment."""

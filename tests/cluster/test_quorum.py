@@ -109,6 +109,8 @@ def test_a_cluster_outlives_its_controller(tmp_path: Path, is_static: bool) -> N
         until(lambda: active_controller(cluster) is not first, "another controller is active")
         create(admin, "after", 2, 2)
         until(lambda: alive(admin) == {node.id for node in others}, "the dead broker is fenced")
+        said = active_controller(cluster).log_text()
+        assert f"Fencing broker {first.id}: its process is gone." in said, "not at the end of its session"
         first.start()
         until(lambda: alive(admin) == {1, 2, 3}, "the broker is back")
         until(lambda: {"before", "after"} <= set(admin_of(first).list_topics(timeout=10).topics), "it knows all")

@@ -180,6 +180,27 @@ async def test_news_is_told_at_once() -> None:
     await bench.lifecycle.close()
 
 
+async def test_a_new_controller_hears_of_the_broker_at_once() -> None:
+    bench = Bench()
+    await bench.up()
+    told = len(bench.controller.heartbeats)
+    bench.lifecycle.on_leader_change(None, 3)
+    await asyncio.sleep(0.01)
+    assert len(bench.controller.heartbeats) == told, "there is none yet"
+    bench.lifecycle.on_leader_change(2, 3)
+    await until(lambda: len(bench.controller.heartbeats) > told)
+    await bench.lifecycle.close()
+
+
+async def test_without_a_controller_nobody_hears_the_farewell() -> None:
+    bench = Bench(heartbeat_interval_s=0.001)
+    await bench.up()
+    bench.controller.answer = lambda request: ErrorCode.REQUEST_TIMED_OUT
+    async with asyncio.timeout(20):
+        await bench.lifecycle.controlled_shutdown(60.0)
+    assert bench.lifecycle.state is BrokerState.SHUTTING_DOWN
+
+
 async def test_cordoned_directories_are_told_once_the_cluster_knows_them() -> None:
     bench = Bench()
     await bench.up()

@@ -60,7 +60,7 @@ from raft.events import (
 from raft.follower import Follower, Unattached
 from raft.leader import Leader, Resigned
 from raft.log import EpochStart, LogOutline
-from raft.quorum import TRANSITIONS, Quorum
+from raft.quorum import EARLY_TRIES_MAX, TRANSITIONS, Quorum
 from raft.quorum_state import ElectionState
 from raft.records import data_batch
 from raft.voters import BOOTSTRAP_OFFSET, Address, Endpoints, Membership, Node, ReplicaKey, VoterNode, VoterSet
@@ -848,6 +848,17 @@ def test_follower_of_a_leader_whose_process_is_gone_stands_for_election_at_once(
     assert machine.state.fetch_at_ms <= machine.ms + 100 and not machine.state.has_fetched
     machine.wait(100)
     assert isinstance(machine.state, Prospective) and machine.state.leader_id == 2
+
+
+def test_follower_that_alone_is_refused_waits_after_a_few_tries() -> None:
+    """As by a firewall: the others still hear of the leader, and deny the pre-vote."""
+    machine = following(leader_id=2, epoch=5)
+    for _ in range(EARLY_TRIES_MAX):
+        assert machine.quorum.may_stand_early()
+    machine.state.fetch_at_ms = machine.ms + 2000
+    refused(machine, FetchRequest)
+    assert machine.state.fetch_at_ms == machine.ms + 2000
+    assert not machine.state.has_fetched, "it does not keep others from standing"
 
 
 def test_bootstrap_server_that_is_gone_is_no_reason_for_an_election() -> None:
