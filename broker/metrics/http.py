@@ -193,7 +193,10 @@ class _HttpConnection(asyncio.Protocol):
 
     async def _answer(self, request: Any) -> None:
         method, path = request.method, request.target.partition(b"?")[0].decode("latin-1")
-        event = self._parser.next_event()
+        try:
+            event = self._parser.next_event()
+        except self._h11.RemoteProtocolError:
+            event = None  # a body, and not even a good one
         if not isinstance(event, self._h11.EndOfMessage):
             await self._refuse(413, "a request here has no body")
             return

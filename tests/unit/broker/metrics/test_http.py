@@ -101,6 +101,7 @@ async def test_answers(request_line: bytes, status: bytes, body: bytes) -> None:
         (b"GET /ok HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello", b"413"),
         (b"GET /ok HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n", b"413"),
         (b"GET /ok HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", b"413"),
+        (b"GET /ok HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nno length\r\n", b"413"),
     ],
 )
 async def test_what_is_no_request_for_a_page_is_refused_and_closed(data: bytes, status: bytes) -> None:
