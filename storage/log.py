@@ -378,6 +378,15 @@ class Log(ReadableLog):
         except OSError as e:
             raise self._write_failed(e) from e
 
+    def skip_to(self, offset: int, now_ms: int) -> None:
+        """Go on at an offset beyond the end: what this is a copy of has no records before it."""
+        self._check_usable()
+        try:
+            self._roll(offset, now_ms)
+        except OSError as e:
+            raise self._write_failed(e) from e
+        self.log_end_offset = offset
+
     def _roll(self, base_offset: int, now_ms: int) -> None:
         old = self.active
         if old.size == 0 and old.base_offset == base_offset:

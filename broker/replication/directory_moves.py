@@ -354,17 +354,23 @@ def _has_parted(current: Log, future: Log) -> bool:
 def _copy(current: Log, future: Log, leader_epoch: int, now_ms: int, max_bytes: int, *, wait: bool) -> bool:
     """Copies whole batches; whether there were any. Without `wait` a BlockingIOError where the disk would be waited
     for."""
+    end_offset = current.log_end_offset
     start_offset = max(future.log_end_offset, current.log_start_offset)
-    found = current.read(
-        start_offset, min(max_bytes, future.config.segment_bytes), max_offset=current.log_end_offset, wait=wait
-    )
+    found = current.read(start_offset, min(max_bytes, future.config.segment_bytes), max_offset=end_offset, wait=wait)
     data = found.read() if wait else found.read_nowait()
     if data is None:
         raise BlockingIOError
+    begins = start_offset > future.log_end_offset or not future.size_bytes
     if not data:
+        if future.log_end_offset < end_offset:
+            # The log does not end with a batch: all were deleted, or those before the end are compacted away.
+            if begins:
+                future.truncate_fully_and_start_at(end_offset, now_ms)
+            else:
+                future.skip_to(end_offset, now_ms)
         return False
-    if found.first_offset != future.log_end_offset:
-        # The first copy: where the log begins, or in the middle of the batch in which it does.
+    if begins and found.first_offset != future.log_end_offset:
+        # Where the log begins, or in the middle of the batch in which it does. Later, compaction has left a hole.
         future.truncate_fully_and_start_at(found.first_offset, now_ms, current.log_start_offset)
     future.append_as_follower(data, leader_epoch=leader_epoch, now_ms=now_ms)
     return True

@@ -429,3 +429,52 @@ async def test_asking_is_refused_with_a_reason(node: MiniNode) -> None:
         node.replicas.moves.move(T0, "/nowhere")
     assert refused.value.code == ErrorCode.LOG_DIR_NOT_FOUND
     assert "log.dirs" in (refused.value.message or "")
+
+
+async def test_an_emptied_partition(node: MiniNode, client: WireClient) -> None:
+    """Whose records were deleted: it has none, and does not begin at 0."""
+    await fill(client)
+    log = replica_of(node).log
+    log.roll(0)
+    log.advance_log_start_offset(5)
+    assert log.delete_old_segments(0) == 1
+    target = elsewhere(node)[0]
+    assert await ask(client, target) == ErrorCode.NONE
+    await done(node)
+    log = replica_of(node).log
+    assert (log.log_dir, log.log_start_offset, log.log_end_offset) == (target, 5, 5)
+    await fill(client, 1, start=5)
+    assert await all_values(client, 5) == [b"5"]
+
+
+async def test_offsets_that_are_missing(node: MiniNode, client: WireClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As compaction leaves them, here between two copies."""
+    monkeypatch.setattr(directory_moves, "COPY_BYTES", 1)
+    await fill(client, 2)
+    log = replica_of(node).log
+    log.roll(0)
+    await fill(client, 1, start=2)
+    log.roll(0)
+    await fill(client, 2, start=3)
+    (hole,) = [segment for segment in log.segments if segment.base_offset == 2]
+    log.segments = [segment for segment in log.segments if segment is not hole]
+    assert await ask(client, elsewhere(node)[0]) == ErrorCode.NONE
+    await done(node)
+    log = replica_of(node).log
+    assert (log.segments[0].base_offset, log.log_start_offset, log.log_end_offset) == (0, 0, 5)
+    assert values_of(await fetch(client, "t", 0)) == [b"0", b"1", b"3", b"4"]
+
+
+async def test_a_hole_before_the_end(node: MiniNode, client: WireClient) -> None:
+    """As compaction leaves it where the last segment is empty yet."""
+    await fill(client, 2)
+    log = replica_of(node).log
+    log.skip_to(5, 0)
+    log.advance_high_watermark(5)
+    assert await ask(client, elsewhere(node)[0]) == ErrorCode.NONE
+    await done(node)
+    log = replica_of(node).log
+    assert (log.log_start_offset, log.log_end_offset, log.high_watermark) == (0, 5, 5)
+    await fill(client, 1, start=5)
+    assert values_of(await fetch(client, "t", 0)) == [b"0", b"1"]
+    assert values_of(await fetch(client, "t", 2)) == [b"5"]
