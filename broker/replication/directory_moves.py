@@ -103,7 +103,7 @@ class DirectoryMoves:
             raise ApiError(ErrorCode.REPLICA_NOT_AVAILABLE if code == ErrorCode.NOT_LEADER_OR_FOLLOWER else code)
         under_way = self._moves.get(topic_partition)
         if under_way is not None:
-            if under_way.path == path:
+            if under_way.path == path and under_way.replica is replica:
                 return
             self._cancel(under_way)
         if replica.log.log_dir == path:
@@ -230,6 +230,10 @@ class DirectoryMoves:
             self._drop(move)
             move.future = None
             return False
+        if _advance_start(replica.log, move.future):
+            # Records that were deleted meanwhile must not be back after a crash.
+            await manager.checkpoints.write(move.path)
+            return False
         finished: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
         def finish() -> None:
@@ -270,7 +274,7 @@ class DirectoryMoves:
             _copy(current, future, replica.state.leader_epoch, now_ms, LAST_BYTES_MAX, wait=False)
         except BlockingIOError:
             return False
-        if future.log_end_offset < current.log_end_offset:
+        if future.log_end_offset < current.log_end_offset or future.log_start_offset < current.log_start_offset:
             return False
         if replica.settings.is_synced and future.recovery_point < current.recovery_point:
             # What was acknowledged as synced must be. It is the little that came since the last turn.
@@ -293,7 +297,6 @@ class DirectoryMoves:
             replica.replace_log(current)
             raise
         self._write(jobs)
-        future.advance_log_start_offset(current.log_start_offset)
         logger.info("%s lies in %s now.", name, future.log_dir)
         directory_id = directories.of(future).id
         if directory_id is not None:
@@ -319,6 +322,12 @@ class DirectoryMoves:
     def _write(self, jobs: list[CheckpointJob]) -> None:
         for job in jobs:
             self._manager.run_in_order(job.directory.path, job.run)
+
+
+def _advance_start(current: Log, future: Log) -> bool:
+    """On the loop: has the copy begin where the log begins by now; whether that was a change."""
+    future.update_high_watermark(current.high_watermark)
+    return future.advance_log_start_offset(min(current.log_start_offset, future.high_watermark))
 
 
 # On the copying thread, but for the last copy.

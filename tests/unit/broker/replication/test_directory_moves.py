@@ -16,8 +16,8 @@ from protocol.messages.alter_replica_log_dirs import AlterReplicaLogDirsRequest,
 from protocol.messages.delete_records import DeleteRecordsRequest, DeleteRecordsResponse
 from protocol.metadata.configs import ConfigRecord
 from protocol.metadata.topics import PartitionChangeRecord, PartitionRecord, TopicRecord
-from storage.checkpoints import MetaProperties
-from storage.directory import write_meta_properties
+from storage.checkpoints import LOG_START_OFFSET_CHECKPOINT, MetaProperties, decode_offsets
+from storage.directory import CheckpointJob, write_meta_properties
 from storage.files import DiskFiles
 from storage.log import Log
 from tests.unit.broker.mini_node import MiniNode, WireClient, batch, connected, fetch, mini_node, produce, values_of
@@ -478,3 +478,49 @@ async def test_a_hole_before_the_end(node: MiniNode, client: WireClient) -> None
     await fill(client, 1, start=5)
     assert values_of(await fetch(client, "t", 0)) == [b"0", b"1"]
     assert values_of(await fetch(client, "t", 2)) == [b"5"]
+
+
+async def test_records_that_were_deleted_meanwhile_are_gone_for_good(
+    node: MiniNode, client: WireClient, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the log begins is on disk before it lies there, so that a crash does not bring them back."""
+    await fill(client)
+    target = elsewhere(node)[0]
+    await begun(node, client, held, target)
+    directory_moves._copy(replica_of(node).log, node.directories.future_logs[T0], 0, 0, 1 << 20, wait=True)
+    partition = DeleteRecordsRequest.DeleteRecordsPartition(partition_index=0, offset=3)
+    topics = [DeleteRecordsRequest.DeleteRecordsTopic(name="t", partitions=[partition])]
+    await client.ask(DeleteRecordsRequest(topics=topics, timeout_ms=1000), 2, DeleteRecordsResponse)
+    stored: list[dict[TopicPartition, int]] = []
+    replace = node.directories.replace_with_future
+
+    def replace_with_future(topic_partition: TopicPartition, now_ms: int) -> list[CheckpointJob]:
+        data = (Path(target) / LOG_START_OFFSET_CHECKPOINT).read_bytes()
+        stored.append(decode_offsets(data))
+        return replace(topic_partition, now_ms)
+
+    monkeypatch.setattr(node.directories, "replace_with_future", replace_with_future)
+    held.is_held = False
+    await done(node)
+    assert stored == [{T0: 3}]
+    assert (replica_of(node).log.log_dir, replica_of(node).log.log_start_offset) == (target, 3)
+    assert await all_values(client, 3) == [b"3", b"4"]
+
+
+async def test_a_topic_made_anew_can_be_moved_where_the_old_one_was_on_its_way(
+    node: MiniNode, client: WireClient, held: Held
+) -> None:
+    target = elsewhere(node)[0]
+    await begun(node, client, held, target)
+    old = node.replicas.moves._moves[T0]
+    await node.delete_topic("t")
+    await node.create_topic("t")
+    # As if the copying thread had not come back yet.
+    node.replicas.moves._moves[T0] = old
+    held.is_held = False
+    if replica_of(node).log.log_dir == target:
+        target = elsewhere(node)[0]
+        old.path = target
+    assert await ask(client, target) == ErrorCode.NONE
+    await done(node)
+    assert replica_of(node).log.log_dir == target
