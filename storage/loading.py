@@ -130,13 +130,13 @@ class LogLoader:
         return self._files.list_dir(self._directory)
 
     def _split_overflowing(self, names: list[str]) -> list[str]:
-        swapped = split_overflowing(
-            self._files, self._directory, sorted(int(name[:20]) for name in names if _LOG_FILE.fullmatch(name))
-        )
-        if not swapped:
-            return names
-        self._finish_swap(swapped)
-        return self._files.list_dir(self._directory)
+        base_offsets = sorted(int(name[:20]) for name in names if _LOG_FILE.fullmatch(name))
+        has_split = False
+        for swapped in split_overflowing(self._files, self._directory, base_offsets):
+            # One at a time: a swap replaces all from its first offset to its last.
+            self._finish_swap(swapped)
+            has_split = True
+        return self._files.list_dir(self._directory) if has_split else names
 
     def _finish_swap(self, swapped: list[str]) -> None:
         first_offset, end_offset = 2**63 - 1, -1

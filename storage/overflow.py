@@ -12,10 +12,11 @@ Kafka's counterpart: LocalLog.splitOverflowedSegment.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
+from protocol.errors import ApiError
 from storage.files import File, Files
 from storage.offset_index import RELATIVE_OFFSET_MAX
 from storage.segment import CLEANED, LOG, SWAP, batches_of, file_name
@@ -25,19 +26,24 @@ COPIED_BYTES: Final = 1 << 20
 logger = logging.getLogger(__name__)
 
 
-def split_overflowing(files: Files, directory: str, base_offsets: Sequence[int]) -> list[str]:
-    """The names of the pieces, which are to take the place of the segments; `base_offsets` are of all, in order."""
-    swaps = []
+def split_overflowing(files: Files, directory: str, base_offsets: Sequence[int]) -> Iterator[list[str]]:
+    """The names of the pieces of one segment after the other, which are to take its place before the next is asked for;
+    `base_offsets` are of all, in order."""
     for base_offset, following in pairwise(base_offsets):
         if following - base_offset > RELATIVE_OFFSET_MAX + 1:
-            swaps += _split(files, directory, base_offset)
-    return swaps
+            swaps = _split(files, directory, base_offset)
+            if swaps:
+                yield swaps
 
 
 def _split(files: Files, directory: str, base_offset: int) -> list[str]:
     path = f"{directory}/{file_name(base_offset, LOG)}"
     source = files.open(path)
-    pieces = _pieces(source, base_offset, path)
+    try:
+        pieces = _pieces(source, base_offset, path)
+    except ApiError as error:
+        logger.warning("not looking for offsets that lie too far apart: %s", error)  # recovery will cut it off
+        return []
     if len(pieces) == 1:
         return []
     logger.warning("%s: its offsets lie too far apart, splitting it into %d segments", path, len(pieces))

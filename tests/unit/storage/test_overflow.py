@@ -67,3 +67,21 @@ def test_segments_that_are_merely_far_apart_stay_as_they_are() -> None:
         files.write_bytes(f"{DIRECTORY}/{base_offset:020d}.log", batch(2, offset=base_offset, leader_epoch=0))
     log = open_log(files, COMPACTED, clean_shutdown=True, recovery_point=2**40)
     assert [segment.base_offset for segment in log.segments] == [0, 2**40]
+
+
+def test_what_lies_between_two_of_them_stays() -> None:
+    files = overflowing()
+    last = BEHIND + 2**33
+    for base_offset, content in ((BEHIND + 1, [BEHIND + 1, BEHIND + 1 + 2**32]), (last, [last])):
+        data = b"".join(batch(1, offset=offset, leader_epoch=0) for offset in content)
+        files.write_bytes(f"{DIRECTORY}/{base_offset:020d}.log", data, sync=True)
+    log = open_log(files, COMPACTED, clean_shutdown=True, recovery_point=last)
+    assert [first for first, _ in offsets(log)] == [*FAR_APART, BEHIND, BEHIND + 1, BEHIND + 1 + 2**32, last]
+
+
+def test_a_damaged_one_is_left_to_recovery() -> None:
+    files = overflowing()
+    path = f"{DIRECTORY}/{0:020d}.log"
+    files.write_bytes(path, files.read_bytes(path)[:-10], sync=True)
+    log = open_log(files, COMPACTED, clean_shutdown=False, recovery_point=0)
+    assert [first for first, _ in offsets(log)] == FAR_APART[:3], "as far as they fit into one segment"
