@@ -346,7 +346,8 @@ class LogDirectories:
             directory = min(open_ones, key=lambda each: each.logs_count)
         directory.logs_count += 1
         checkpoint = None
-        if topic_partition in directory.recovery_points or topic_partition in directory.log_start_offsets:
+        is_known = topic_partition in directory.recovery_points or topic_partition in directory.log_start_offsets
+        if is_known or directory.is_checkpoint_due:
             # What the checkpoints say is about a log that was here before.
             checkpoint = self._checkpoint(directory, without=topic_partition)
         name = DirectoryName(topic_partition, DirectoryKind.FUTURE if is_future else DirectoryKind.LOG)
@@ -470,15 +471,17 @@ class LogDirectories:
     def begin_checkpoint(self, directory: LogDirectory) -> CheckpointJob | None:
         """Recovery points and log start offsets as they are; None if the files say the same."""
         recovery_points, log_start_offsets = self._offsets(directory)
-        if recovery_points == directory.recovery_points and log_start_offsets == directory.log_start_offsets:
+        is_known = recovery_points == directory.recovery_points and log_start_offsets == directory.log_start_offsets
+        if is_known and not directory.is_checkpoint_due:
             return None
+        directory.is_checkpoint_due = False
         return self._checkpoint(directory)
 
     def checkpoint_before_truncation(self, log: Log, offset: int) -> CheckpointJob | None:
         """To be run before `log.truncate_to(offset)`; None if the checkpoint is not beyond it anyway."""
         directory = self.of(log)
         point = log.truncation_point(offset)
-        if directory.recovery_points.get(log.topic_partition, 0) <= point:
+        if directory.recovery_points.get(log.topic_partition, 0) <= point and not directory.is_checkpoint_due:
             return None
         return self._checkpoint(directory, lowered={log.topic_partition: point})
 

@@ -45,6 +45,8 @@ class LogDirectory:
         self.recovery_points: dict[TopicPartition, int] = {}
         """What the checkpoint on disk says, or will once the jobs made so far have run."""
         self.log_start_offsets: dict[TopicPartition, int] = {}
+        self.is_checkpoint_due = False
+        """A checkpoint could not be written, for want of room: what is on disk is older than the two above."""
 
     @property
     def id(self) -> Uuid | None:
@@ -71,6 +73,7 @@ class CheckpointJob:
             try:
                 self._files.write_atomically(self.directory.file(name), data)
             except OSError as e:
+                self.directory.is_checkpoint_due = True
                 raise storage_error(self.directory.path, e, f"writing {name}") from e
 
 

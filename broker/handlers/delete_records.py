@@ -137,7 +137,7 @@ def _finish(
                 delayed = DelayedProduce(asyncio.get_running_loop(), timeout_ms / 1000)
                 waits.append(delayed.future)
             delayed.wait_for(deletion.replica.low_watermark_waiters, deletion.offset, _settle(deletion))
-    return then(asyncio.gather(*waits), lambda _: _checked(made, response))
+    return then(asyncio.gather(*waits), lambda _: _checked(made, response, context))
 
 
 def _settle(deletion: _Deletion) -> Callable[[ErrorCode], None]:
@@ -152,9 +152,12 @@ def _settle(deletion: _Deletion) -> Callable[[ErrorCode], None]:
     return settle
 
 
-def _checked(made: list[_Deletion], response: DeleteRecordsResponse) -> DeleteRecordsResponse:
+def _checked(made: list[_Deletion], response: DeleteRecordsResponse, context: RequestContext) -> DeleteRecordsResponse:
+    directories = context.node.replicas.directories
     for deletion in made:
-        if deletion.replica.log.failure is not None and deletion.answer.error_code == ErrorCode.NONE:
+        log = deletion.replica.log
+        is_stored = log.failure is None and not directories.of(log).is_checkpoint_due
+        if not is_stored and deletion.answer.error_code == ErrorCode.NONE:
             deletion.answer.error_code = ErrorCode.KAFKA_STORAGE_ERROR
             deletion.answer.low_watermark = NO_LOW_WATERMARK
     return response

@@ -42,7 +42,7 @@ def _described(topic: str, index: int, context: RequestContext) -> Partition:
 
 
 def _producers(replicas: ReplicaManager, topic: str, index: int) -> list[Producer]:
-    return [_producer(entry) for entry in replicas.replica(topic, index).log.producer_state.producers.values()]
+    return [_producer(entry) for entry in list(replicas.replica(topic, index).log.producer_state.producers.values())]
 
 
 def _producer(entry: ProducerStateEntry) -> Producer:

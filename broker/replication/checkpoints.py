@@ -23,7 +23,7 @@ class Checkpoints:
         """By directory where one is being written: those who wait for the next."""
 
     def write(self, log_dir: str) -> Done:
-        """Done when all that is so now is on disk, or the directory has failed."""
+        """Done when all that is so now is on disk, or the directory has failed or has no room (`is_checkpoint_due`)."""
         if log_dir not in self._next:
             done: Done = asyncio.get_running_loop().create_future()
             self._begin(log_dir, done)

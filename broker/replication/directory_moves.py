@@ -230,9 +230,7 @@ class DirectoryMoves:
             self._drop(move)
             move.future = None
             return False
-        if _advance_start(replica.log, move.future):
-            # Records that were deleted meanwhile must not be back after a crash.
-            await manager.checkpoints.write(move.path)
+        if await self._advance_start(move):
             return False
         finished: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
@@ -244,6 +242,19 @@ class DirectoryMoves:
 
         replica.when_idle(finish)
         return await finished
+
+    async def _advance_start(self, move: _Move) -> bool:
+        """Has the copy begin where the log begins by now, on disk: records that were deleted meanwhile must not be back
+        after a crash. Whether that was a change."""
+        current, future, directory = move.replica.log, move.future, self._directories.directories[move.path]
+        assert future is not None
+        future.update_high_watermark(current.high_watermark)
+        is_change = future.advance_log_start_offset(min(current.log_start_offset, future.high_watermark))
+        if is_change or directory.is_checkpoint_due:
+            await self._manager.checkpoints.write(move.path)
+            if directory.is_checkpoint_due:
+                raise TransientStorageError(move.path, "there is no room for where logs begin")
+        return is_change
 
     async def _create(self, move: _Move) -> Log:
         manager, directories, replica = self._manager, self._directories, move.replica
@@ -322,12 +333,6 @@ class DirectoryMoves:
     def _write(self, jobs: list[CheckpointJob]) -> None:
         for job in jobs:
             self._manager.run_in_order(job.directory.path, job.run)
-
-
-def _advance_start(current: Log, future: Log) -> bool:
-    """On the loop: has the copy begin where the log begins by now; whether that was a change."""
-    future.update_high_watermark(current.high_watermark)
-    return future.advance_log_start_offset(min(current.log_start_offset, future.high_watermark))
 
 
 # On the copying thread, but for the last copy.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from protocol.metadata.brokers import RegisterBrokerRecord
 from protocol.metadata.topics import PartitionChangeRecord
 from protocol.wire import Buffer
 from storage import checkpoints
-from storage.files import DiskFile
+from storage.files import DiskFile, DiskFiles
 from tests.unit.broker.mini_node import (
     MiniNode,
     WireClient,
@@ -228,3 +229,17 @@ async def test_a_disk_that_fails(node: MiniNode, client: WireClient) -> None:
     (checkpoint / "in the way").mkdir(parents=True)
     assert await delete(client, "t", 4) == (ErrorCode.KAFKA_STORAGE_ERROR, -1)
     assert node.fatal, "it was the last directory"
+
+
+async def test_no_room_to_store_it(node: MiniNode, client: WireClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The promise is that the beginning is on disk; and the next checkpoint makes it good."""
+    await fill(client, "t")
+
+    def write_atomically(files: DiskFiles, path: str, data: Buffer, *, sync_directory: bool = True) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(DiskFiles, "write_atomically", write_atomically)
+        assert await delete(client, "t", 3) == (ErrorCode.KAFKA_STORAGE_ERROR, -1)
+    assert await delete(client, "t", 3) == (ErrorCode.NONE, 3)
+    assert checkpointed(node) == {TopicPartition("t", 0): 3}
