@@ -67,7 +67,7 @@ class Suite:
         return environment
 
     def run(self, class_name: str, environment: dict[str, str]) -> dict[table.Test, tuple[str, str]] | None:
-        """Test to outcome and message, None for a class that did not come to its end."""
+        """Test to outcome and message, None for a class that did not come to its end or is none."""
         reports = self.work / "reports" / class_name
         command = ["java", "-Xmx700m", *JVM, f"-Djava.io.tmpdir={self.scratch}"]
         command += [f"-Dexternal.bootstrap={self.bootstrap}", f"-Dexternal.launcher={self.launcher}"]
@@ -89,7 +89,7 @@ class Suite:
             finally:
                 launcher.stop(self.state)
         report = reports / "TEST-junit-jupiter.xml"
-        return read_report(report) if report.exists() else None
+        return (read_report(report) if report.exists() else None) or None
 
     def _left_out(self) -> list[str]:
         if self.broker == table.KAFKA or self.run_all:
@@ -159,7 +159,7 @@ def run_class(suite: Suite, class_name: str, environment: dict[str, str]) -> dic
     began = time.monotonic()
     results = suite.run(class_name, environment)
     if results is None:
-        say(f"{class_name}: did not end, see {suite.work}/reports/{class_name}")
+        say(f"{class_name}: did not run to its end, see {suite.work}/reports/{class_name}")
         return None
     counts = Counter(outcome for outcome, _ in results.values())
     say(f"{class_name}: {dict(counts)} in {time.monotonic() - began:.0f} s")

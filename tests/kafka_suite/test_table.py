@@ -37,7 +37,9 @@ def test_whatever_passes_on_kafka_and_not_here_has_a_reason() -> None:
 
 
 def test_no_reason_is_left_over() -> None:
-    short = [test for test, each in table.read_outcomes().items() if table.falls_short(each)]
+    """A test that Apache Kafka was not asked yet may need one."""
+    outcomes = table.read_outcomes().items()
+    short = [test for test, each in outcomes if each[BARNABAS] != PASS and each[KAFKA] in (PASS, NOT_RUN)]
     used = {table.reason_of(test) for test in short}
     assert [reason.pattern for reason in table.reasons() if reason not in used] == []
 

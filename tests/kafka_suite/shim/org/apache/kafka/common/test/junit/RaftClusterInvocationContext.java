@@ -59,7 +59,7 @@ public class RaftClusterInvocationContext implements TestTemplateInvocationConte
     }
 
     private void prepare(OneBroker cluster) {
-        if (combined)
+        if (combined && config.clusterTypes().contains(Type.KRAFT))
             throw new TestAbortedException("same test runs as KRAFT");
         if (config.brokerSecurityProtocol() != SecurityProtocol.PLAINTEXT)
             throw new TestAbortedException("needs " + config.brokerSecurityProtocol());
