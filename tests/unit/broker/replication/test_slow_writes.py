@@ -28,7 +28,6 @@ from tests.unit.broker.mini_node import (
     values_of,
 )
 
-
 GIVEN_UP_S = 30.0
 
 
