@@ -92,6 +92,8 @@ TRANSITIONS: Final[dict[type[State], frozenset[type[State]]]] = {
 }
 
 _FIRST_BOOTSTRAP_ID: Final = -2
+# Nobody gets there by elections; whoever says so would leave none to be held after it.
+EPOCH_MAX: Final = 2**31 - 2**20
 EARLY_TRIES_MAX: Final = 10  # of an epoch: refusals that come within one back-off count one by one
 
 
@@ -682,7 +684,7 @@ class Quorum:
         """Of those that establish leadership: Vote, BeginQuorumEpoch, EndQuorumEpoch."""
         if epoch < self.epoch:
             return ErrorCode.FENCED_LEADER_EPOCH
-        return ErrorCode.INVALID_REQUEST if sender_id < 0 else ErrorCode.NONE
+        return ErrorCode.INVALID_REQUEST if sender_id < 0 or epoch > EPOCH_MAX else ErrorCode.NONE
 
     def check_leader_request(self, epoch: int) -> ErrorCode:
         """Of those that only the leader can serve."""

@@ -140,12 +140,12 @@ def nonsense(draw: st.DrawFn) -> bytes:
     """A frame without its size, of any API and version that is served, with anything in its fields."""
     api = draw(st.sampled_from(SPARED))
     version = draw(st.integers(api.lowest_version, api.highest_version))
-    request = _drawn(draw, request_class(api.key), version, 0)
+    request = drawn(draw, request_class(api.key), version, 0)
     header = RequestHeader(request_api_key=api.key, request_api_version=version, correlation_id=7, client_id="fuzz")
     return encode(header, request_header_version(api.key, version)) + encode(request, version)
 
 
-def _drawn(draw: st.DrawFn, cls: type[Message], version: int, depth: int) -> Any:
+def drawn(draw: st.DrawFn, cls: type[Message], version: int, depth: int = 0) -> Any:
     values: dict[str, Any] = {}
     for name, field, _, element in resolve(cls):
         if field.is_present(version):
@@ -159,11 +159,11 @@ def _value(draw: st.DrawFn, field: Field, element: type[Message] | None, version
     if isinstance(field, Array):
         count = draw(st.integers(0, 3 - depth))
         if element is not None:
-            return [_drawn(draw, element, version, depth + 1) for _ in range(count)]
+            return [drawn(draw, element, version, depth + 1) for _ in range(count)]
         assert field.of is not None
         return [_single(draw, field.of) for _ in range(count)]
     if element is not None:
-        return _drawn(draw, element, version, depth + 1)
+        return drawn(draw, element, version, depth + 1)
     return _single(draw, type(field))
 
 

@@ -850,6 +850,15 @@ def test_follower_of_a_leader_whose_process_is_gone_stands_for_election_at_once(
     assert isinstance(machine.state, Prospective) and machine.state.leader_id == 2
 
 
+def test_an_epoch_that_leaves_no_room_for_elections_is_refused() -> None:
+    machine = following(leader_id=2, epoch=5)
+    answer = machine.ask(begin_request(3, 2**31 - 1), BeginQuorumEpochResponse)
+    assert answer.topics[0].partitions[0].error_code == ErrorCode.INVALID_REQUEST
+    vote_answer = machine.ask(vote_request(2**31 - 1, (10, 5)), VoteResponse)
+    assert vote_answer.topics[0].partitions[0].error_code == ErrorCode.INVALID_REQUEST
+    assert machine.quorum.epoch == 5
+
+
 def test_follower_that_alone_is_refused_waits_after_a_few_tries() -> None:
     """As by a firewall: the others still hear of the leader, and deny the pre-vote."""
     machine = following(leader_id=2, epoch=5)
