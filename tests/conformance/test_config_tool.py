@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import pytest
 
 from config.keys import OWN_KEYS
 from tests.conformance.brokers import Pair
 from tests.conformance.client import Client
 from tests.conformance.test_configs import SET_BY_THE_TEST
-from tests.support.kafka_peer import compile_java, run_java
+from tests.support.kafka_tools import kafka_tools
 
 COMMANDS = """
 --describe --entity-type brokers --entity-name 1 --all
@@ -60,14 +57,10 @@ COMMANDS = """
 """.strip().splitlines()
 
 
-@pytest.fixture(scope="module")
-def classes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compile_java([Path(__file__).with_name("ConfigTool.java")], tmp_path_factory.mktemp("classes"))
-
-
-def test_kafka_configs(pair: Pair, classes: Path) -> None:
+def test_kafka_configs(pair: Pair, tmp_path: Path) -> None:
+    ports = (pair.kafka.broker, pair.ours.broker)
     with ThreadPoolExecutor(2) as threads:
-        theirs, ours = threads.map(lambda port: _outputs(port, classes), (pair.kafka.broker, pair.ours.broker))
+        theirs, ours = threads.map(lambda port: _outputs(port, tmp_path / str(port)), ports)
     assert len(theirs) == len(COMMANDS)
     differences = [
         f"{command}\n  Apache Kafka: {expected}\n  here:         {actual}"
@@ -77,21 +70,23 @@ def test_kafka_configs(pair: Pair, classes: Path) -> None:
     assert not differences, "\n".join(differences)
 
 
-def _outputs(port: int, classes: Path) -> list[list[str]]:
+def _outputs(port: int, directory: Path) -> list[list[str]]:
     client = Client(port, "tool")
     client.create("t", configs={"flush.ms": "5"})
     client.close()
-    lines = ["\t".join(["--bootstrap-server", f"127.0.0.1:{port}", *command.split()]) for command in COMMANDS]
-    done = run_java("ConfigTool", classes=classes, stdin="\n".join(lines).encode(), deadline_s=300)
-    assert done.returncode == 0, done.stderr.decode()
     outputs: list[list[str]] = []
-    for command, line in zip(COMMANDS, done.stdout.decode().splitlines(), strict=True):
-        code, printed = line.split(" ")
-        text = base64.b64decode(printed).decode().replace(f":{port}", ":PORT").splitlines()
-        if command.startswith("--describe --broker-logger"):
-            text = text[:1]  # which loggers there are is the program's own
-        outputs.append([code, *sorted(filter(None, map(_common, text)))])
+    with kafka_tools(directory) as tools:
+        for command in COMMANDS:
+            server = ["--bootstrap-server", f"127.0.0.1:{port}"]
+            printed = tools.run("kafka.admin.ConfigCommand", [*server, *command.split()])
+            text = printed.text.replace(f":{port}", ":PORT").splitlines()
+            outputs.append([str(printed.code), *sorted(filter(None, map(_common, _compared(command, text))))])
     return outputs
+
+
+def _compared(command: str, lines: list[str]) -> list[str]:
+    """Which loggers there are is the program's own."""
+    return lines[:1] if command.startswith("--describe --broker-logger") else lines
 
 
 def _common(line: str) -> str:
