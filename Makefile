@@ -5,7 +5,8 @@ BIN := .venv/bin
 NATIVE_SOURCES := hatch_build.py tools/build_native.py $(wildcard protocol/records/*.c)
 PACKAGES := barnabas broker config protocol raft storage
 
-.PHONY: help setup run cluster check format test unit conformance crash kafka-tests bench docs wheel
+.PHONY: help setup run cluster check format test unit conformance conformance-table tools-table crash kafka-tests bench
+.PHONY: docs wheel
 
 help:
 	@echo "make setup        a virtual environment in .venv with everything, barnabas among it"
@@ -16,6 +17,8 @@ help:
 	@echo "make test         all tests; those that need Java, kcat or Prometheus say so where it is missing"
 	@echo "make unit         the fast tests only"
 	@echo "make conformance  compare with Apache Kafka (needs Java and Maven)"
+	@echo "make conformance-table   write down what is compared: docs/conformance.md (after a change of the cases)"
+	@echo "make tools-table  have Kafka's own tools ask both; writes docs/tools.md (needs Java and Maven)"
 	@echo "make crash        kill and break nodes under load"
 	@echo "make kafka-tests  run Apache Kafka's own tests here; writes docs/kafka-tests.md (needs Java and Maven; an hour)"
 	@echo "make bench        side by side with Apache Kafka; writes bench/RESULTS.md (needs Java and Maven; 45 minutes)."
@@ -66,6 +69,15 @@ unit: setup
 conformance: setup
 	$(BIN)/pytest -n $(WORKERS) tests/oracle tests/conformance
 
+# What the cases ask and Apache Kafka answers, written down anew: after a case was added or changed.
+conformance-table: setup
+	$(BIN)/pytest -n 0 tests/conformance --write-inventory --ignore tests/conformance/test_inventory.py
+	$(BIN)/python -m tests.conformance.table
+
+# A few of the same commands are in tests/tools.
+tools-table: setup
+	$(BIN)/python -m tests.tools.table
+
 crash: setup
 	$(BIN)/pytest -n $(WORKERS) tests/crash
 
@@ -80,6 +92,7 @@ docs: setup
 	$(BIN)/python -m broker.metrics.document
 	$(BIN)/python -m tests.conformance.differences
 	$(BIN)/python -m tests.kafka_suite.table
+	$(BIN)/python -m tests.conformance.table
 
 wheel: setup
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.conformance.cases import Case
-from tests.conformance.client import Client
+from tests.conformance.client import Client, Exchange
 from tests.conformance.differences import excused
+from tests.conformance.inventory import Finding, findings, gathered, recorded
 from tests.conformance.normal import Normaliser
 from tests.support.apache_kafka import ApacheKafka
 from tests.support.node import running_node
@@ -58,11 +59,12 @@ class Ports(NamedTuple):
 class Pair:
     kafka: Ports
     ours: Ports
+    is_writing_inventory: bool = False
 
     def compare(self, case: Case) -> None:
         compared.add(case.id)
         with ThreadPoolExecutor(2) as threads:
-            theirs, mine = threads.map(_run, (self.kafka, self.ours), (case, case))
+            (theirs, exchanges), (mine, _) = threads.map(_run, (self.kafka, self.ours), (case, case))
         stopped = [f"{label}: {answer}" for label, answer in theirs.items() if label.endswith(STOPPED)]
         problems = stopped + [
             f"{where}\n    Apache Kafka: {expected!r}\n    here:         {actual!r}"
@@ -71,10 +73,18 @@ class Pair:
         ]
         if problems:
             pytest.fail(f"{case.id}\n" + "\n".join(problems), pytrace=False)
+        self._note_down(case, findings(exchanges))
+
+    def _note_down(self, case: Case, found: set[Finding]) -> None:
+        gathered.update(found)
+        news = set() if self.is_writing_inventory else found - recorded()
+        if news:
+            lines = "\n".join(" ".join(map(str, each)) for each in sorted(news))
+            pytest.fail(f"{case.id} is not in the inventory (make conformance-table):\n{lines}", pytrace=False)
 
 
-def _run(ports: Ports, case: Case) -> dict[str, Any]:
-    """The answers by step: the number and the request."""
+def _run(ports: Ports, case: Case) -> tuple[dict[str, Any], list[Exchange]]:
+    """The answers by step (the number and the request), and the requests that they are of."""
     client = Client(ports.broker, case.id, controller_port=ports.controller)
     try:
         case.steps(client, case.version)
@@ -83,7 +93,7 @@ def _run(ports: Ports, case: Case) -> dict[str, Any]:
     finally:
         client.close()
     steps = Normaliser(ports).transcript(client.transcript)
-    return {f"{number}: {label}": answer for number, (label, answer) in enumerate(steps, 1)}
+    return {f"{number}: {label}": answer for number, (label, answer) in enumerate(steps, 1)}, client.compared
 
 
 def differences(expected: Any, actual: Any, where: str = "") -> Iterator[tuple[str, Any, Any]]:
@@ -105,12 +115,10 @@ def warm_up(port: int) -> Ports:
     deadline = time.monotonic() + 30
     client.quietly("FindCoordinator", key_type=0, coordinator_keys=["any"])
     client.await_topic("__consumer_offsets", 3)
-    while (
-        client.quietly("InitProducerId", transactional_id=None, transaction_timeout_ms=1000)["error_code"]
-        or client.quietly("DescribeGroups", groups=[f"group-{number}" for number in range(20)])["groups"][0][
-            "error_code"
-        ]
+    while (  # the id last, so that both brokers have given one when this is over
+        client.quietly("DescribeGroups", groups=[f"group-{number}" for number in range(20)])["groups"][0]["error_code"]
         == COORDINATOR_LOAD_IN_PROGRESS
+        or client.quietly("InitProducerId", transactional_id=None, transaction_timeout_ms=1000)["error_code"]
     ):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -121,13 +129,13 @@ def warm_up(port: int) -> Ports:
 
 
 @contextmanager
-def running_pair(directory: Path) -> Iterator[Pair]:
+def running_pair(directory: Path, *, is_writing_inventory: bool = False) -> Iterator[Pair]:
     kafka = ApacheKafka(directory / "kafka", properties=PROPERTIES, heap="256m")
     levels = [flag for feature in LEVELS for flag in ("--feature", f"{feature}.version=0")]
     try:
         kafka.format("--standalone", *levels)
         kafka.start()
         with running_node(directory / "ours", PROPERTIES) as node:
-            yield Pair(warm_up(kafka.port), warm_up(node.port))
+            yield Pair(warm_up(kafka.port), warm_up(node.port), is_writing_inventory)
     finally:
         kafka.kill()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import pytest
 
@@ -44,7 +44,7 @@ class Case:
 class Cases:
     """The cases of one file."""
 
-    count = 0
+    all: ClassVar[list[Case]] = []
     """Of all files that were imported."""
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Cases:
         for version in _chosen(api, versions):
             if version >= since:
                 self.rows.append(Case(api, name, version, steps))
-                Cases.count += 1
+                Cases.all.append(self.rows[-1])
 
     def parametrize(self) -> pytest.MarkDecorator:
         ids = [case.id for case in self.rows]

@@ -13,7 +13,7 @@ import struct
 import time
 from contextlib import ExitStack
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from protocol.apis import APIS, request_class, request_header_version, response_class, response_header_version
 from protocol.compiler import resolve
@@ -64,6 +64,17 @@ def plain(message: Message, version: int) -> Answer:
             value = plain(value, version) if isinstance(resolved.field, Struct) else [plain(i, version) for i in value]
         values[name] = bytes(value) if isinstance(value, memoryview) else value
     return values
+
+
+class Exchange(NamedTuple):
+    """A request whose answer was compared: what the inventory is made of."""
+
+    api: str
+    version: int
+    listener: str
+    values: dict[str, Any]
+    answer: Answer | str
+    """CLOSED or NO_ANSWER where there is none."""
 
 
 class Closed(Exception):
@@ -148,13 +159,22 @@ class Pending:
         self._client = client
         self._api = api
         self._version = version
+        self._values = values
         self._connection = client.connect()
         self._correlation_id = self._connection.send(api, version, values)
 
     def answer(self) -> Answer:
         received = self._connection.receive(self._api, self._version, self._correlation_id)
         self._client.note(f"{self._api} v{self._version}", received)
+        self._client.compared.append(Exchange(self._api, self._version, "broker", self._values, received))
         return received
+
+    def never(self) -> None:
+        """Note whether the request is left without an answer."""
+        waits = self.waits()
+        self._client.note("it waits", waits)
+        if waits:
+            self._client.compared.append(Exchange(self._api, self._version, "broker", self._values, NO_ANSWER))
 
     def waits(self, seconds: float = 0.3) -> bool:
         """Whether no answer comes for a while."""
@@ -175,6 +195,9 @@ class Client:
         self._controller_port = controller_port
         self.case = re.sub(r"[^A-Za-z0-9]+", "-", case)
         self.transcript: list[tuple[str, Any]] = []
+        self.compared: list[Exchange] = []
+        self._listener = "broker"
+        self._last: Exchange | None = None
         self._open = ExitStack()
         self._main: Connection | None = None
 
@@ -186,7 +209,11 @@ class Client:
         return f"{self.case}.{what}"
 
     def note(self, label: str, value: Any) -> None:
+        """A note that bears the name of the last request is its answer, or what of it can be compared."""
         self.transcript.append((label, value))
+        if self._last is not None and label.split(" {")[0] == f"{self._last.api} v{self._last.version}":
+            self.compared.append(self._last)
+            self._last = None
 
     def connect(self) -> Connection:
         connection = Connection(self.port)
@@ -196,7 +223,8 @@ class Client:
     def at_controller(self) -> Client:
         """The same case, speaking to the controller's listener; notes go into the same transcript."""
         other = Client(self._controller_port, "")
-        other.case, other.transcript = self.case, self.transcript
+        other.case, other.transcript, other.compared = self.case, self.transcript, self.compared
+        other._listener = "controller"
         self._open.callback(other.close)
         return other
 
@@ -209,6 +237,10 @@ class Client:
     def ask(self, api: str, version: int, **values: Any) -> Answer:
         """Send, receive and note down. A closed connection is an answer, too (an empty one)."""
         return self._asked(f"{api} v{version}", api, version, values)
+
+    def ask_as(self, label: str, api: str, version: int, **values: Any) -> Answer:
+        """As `ask`, with more in the label than the name of the request."""
+        return self._asked(label, api, version, values)
 
     def quietly(self, api: str, version: int | None = None, /, **values: Any) -> Answer:
         """As `ask` but not compared; in the highest version unless one is given."""
@@ -230,7 +262,10 @@ class Client:
 
     def _exchange(self, api: str, version: int, values: dict[str, Any]) -> Answer:
         connection = self.main
-        return connection.receive(api, version, connection.send(api, version, values))
+        self._last = Exchange(api, version, self._listener, values, CLOSED)
+        answer = connection.receive(api, version, connection.send(api, version, values))
+        self._last = self._last._replace(answer=answer)
+        return answer
 
     def ask_some(self, api: str, version: int, values: dict[str, Any], *fields: str) -> None:
         """Compare only some fields of the answer."""
