@@ -57,6 +57,8 @@ class Flusher:
             if not isinstance(error, StorageError):
                 error = StorageError(log.log_dir, f"syncing {log.topic_partition}: {error!r}")
             replica.storage_failed(error)
+            if is_wanted:
+                self.request(replica)  # in another directory: the log that failed was replaced meanwhile
             return
         replica.when_idle(lambda: self._take_back(replica, job, is_wanted))
 

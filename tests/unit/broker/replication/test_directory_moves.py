@@ -525,3 +525,20 @@ async def test_a_topic_made_anew_can_be_moved_where_the_old_one_was_on_its_way(
     assert await ask(client, target) == ErrorCode.NONE
     await done(node)
     assert replica_of(node).log.log_dir == target
+
+
+async def test_a_sync_of_the_log_before_that_fails_leaves_nobody_waiting(
+    node: MiniNode, client: WireClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was under way when its log was replaced; what was appended meanwhile is to be synced where it lies now."""
+    replica, flusher = replica_of(node), node.replicas._flusher
+    requested: list[Replica] = []
+    monkeypatch.setattr(flusher, "request", requested.append)
+    failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    failed.set_exception(StorageError("/before", "as if"))
+    await fill(client, 1)
+    job = replica.log.flush_begin()
+    assert job is not None
+    flusher._again.add(replica)
+    flusher._done(replica, job, failed, 0.0)
+    assert requested == [replica]
