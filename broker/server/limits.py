@@ -13,6 +13,7 @@ and its idle timeout does not see a peer that sends a byte now and then; both ha
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -22,6 +23,9 @@ SLOW_SENDER_GRACE_S = 30.0
 SLOW_SENDER_MIN_BYTES_PER_S = 4096
 """A frame in progress for longer than the grace must have come, since then, at this rate at least."""
 
+
+TURN_WAIT_MAX_S = 30.0
+"""As long as clients wait for an answer (`request.timeout.ms`)."""
 
 NO_LIMIT = -1
 
@@ -82,7 +86,8 @@ class ConnectionQuota:
             del self._by_ip[host]
 
     def delay_s(self, listener_name: str, now_s: float) -> float:
-        """How long a new connection has to wait for its turn (`max.connection.creation.rate`)."""
+        """How long a new connection has to wait for its turn (`max.connection.creation.rate`); infinite if it would be
+        so long that nobody waits: then it takes no turn from those who come later."""
         of_listener = self.limits.of_listeners.get(listener_name, _UNLIMITED)
         return max(
             self._paces.setdefault(name, Pace()).delay_s(rate, now_s) if rate > 0 else 0.0
@@ -108,6 +113,8 @@ class Pace:
 
     def delay_s(self, rate: int, now_s: float) -> float:
         turn_s = max(self._next_s, now_s - 1.0 + 1.0 / rate)
+        if turn_s - now_s > TURN_WAIT_MAX_S:
+            return math.inf
         self._next_s = turn_s + 1.0 / rate
         return max(turn_s - now_s, 0.0)
 

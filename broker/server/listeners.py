@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -133,9 +134,14 @@ class Server:
         if refusal is not None:
             self.report_closed(connection, refusal)
             return False
+        delay_s = self.quota.delay_s(connection.listener_name, self.clock.monotonic())
+        if math.isinf(delay_s):
+            self.quota.release(connection.listener_name, connection.client_host)
+            self.quota.refused += 1
+            self.report_closed(connection, "too many came before it (max.connection.creation.rate)")
+            return False
         self._connections[connection] = None
         self.wheel.add(connection)
-        delay_s = self.quota.delay_s(connection.listener_name, self.clock.monotonic())
         if delay_s:
             connection.wait_for_turn()
             self.loop.call_later(delay_s, connection.turn_came)

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from broker.server.limits import ConnectionLimits, ConnectionQuota, IdleWheel, ListenerLimits, Pace, RequestMemory
+import math
+
+import pytest
+
+from broker.server.limits import (
+    TURN_WAIT_MAX_S,
+    ConnectionLimits,
+    ConnectionQuota,
+    IdleWheel,
+    ListenerLimits,
+    Pace,
+    RequestMemory,
+)
 
 
 class Peer:
@@ -53,6 +65,15 @@ def test_turns_come_at_a_rate() -> None:
     assert [pace.delay_s(4, 100.0) for _ in range(6)] == [0.0, 0.0, 0.0, 0.0, 0.25, 0.5]
     assert pace.delay_s(4, 101.0) == 0.0
     assert [pace.delay_s(4, 200.0) for _ in range(5)] == [0.0, 0.0, 0.0, 0.0, 0.25]
+
+
+def test_who_would_wait_for_too_long_takes_no_turn() -> None:
+    """Else whoever connects and hangs up, again and again, would keep all others out for hours."""
+    pace = Pace()
+    delays = [pace.delay_s(10, 100.0) for _ in range(10_000)]
+    assert max(delay for delay in delays if delay < math.inf) == pytest.approx(TURN_WAIT_MAX_S, abs=0.1)
+    assert delays[-1] == math.inf
+    assert pace.delay_s(10, 100.0 + TURN_WAIT_MAX_S) < 0.2
 
 
 def test_new_connections_wait_for_the_slower_of_two_rates() -> None:
