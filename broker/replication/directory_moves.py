@@ -341,14 +341,19 @@ class DirectoryMoves:
 def _copy_some(current: Log, future: Log, leader_epoch: int, now_ms: int) -> _Turn:
     if _has_parted(current, future):
         return _Turn.PARTED
-    for _ in range(COPIES_PER_TURN):
-        if not _copy(current, future, leader_epoch, now_ms, COPY_BYTES, wait=True):
-            break
-    else:
-        return _Turn.MORE
-    future.flush(now_ms)
-    # What came while it was synced, so that little is left for the loop.
-    _copy(current, future, leader_epoch, now_ms, COPY_BYTES, wait=True)
+    try:
+        for _ in range(COPIES_PER_TURN):
+            if not _copy(current, future, leader_epoch, now_ms, COPY_BYTES, wait=True):
+                break
+        else:
+            return _Turn.MORE
+        future.flush(now_ms)
+        # What came while it was synced, so that little is left for the loop.
+        _copy(current, future, leader_epoch, now_ms, COPY_BYTES, wait=True)
+    except ApiError as error:
+        if error.code != ErrorCode.OFFSET_OUT_OF_RANGE:
+            raise
+        return _Turn.MORE  # The beginning was deleted on the way to it.
     return _Turn.CAUGHT_UP
 
 

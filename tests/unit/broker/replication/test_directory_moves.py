@@ -542,3 +542,23 @@ async def test_a_sync_of_the_log_before_that_fails_leaves_nobody_waiting(
     flusher._again.add(replica)
     flusher._done(replica, job, failed, 0.0)
     assert requested == [replica]
+
+
+async def test_what_was_to_be_copied_is_deleted_on_the_way_to_it(
+    node: MiniNode, client: WireClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(client)
+    real, refusals = directory_moves._copy, 2
+
+    def copy(current: Log, future: Log, leader_epoch: int, now_ms: int, max_bytes: int, *, wait: bool) -> bool:
+        nonlocal refusals
+        refusals -= 1
+        if refusals >= 0:
+            raise ApiError(ErrorCode.OFFSET_OUT_OF_RANGE)
+        return real(current, future, leader_epoch, now_ms, max_bytes, wait=wait)
+
+    monkeypatch.setattr(directory_moves, "_copy", copy)
+    target = elsewhere(node)[0]
+    assert await ask(client, target) == ErrorCode.NONE
+    await done(node)
+    assert (replica_of(node).log.log_dir, await all_values(client)) == (target, [b"0", b"1", b"2", b"3", b"4"])
