@@ -62,10 +62,12 @@ class Results:
         self._path = path
         self._rows = json.loads(path.read_text()) if path.exists() else {}
 
-    def has(self, row: Row, rounds: int) -> bool:
-        """Whether the row was measured at this commit, with so many rounds."""
+    def has(self, row: Row, rounds: int, scale: float) -> bool:
+        """Whether the row was measured at this commit, with so many rounds of so much data."""
         known = self._rows.get(row.name)
-        return known is not None and known["commit"] == commit() and known["rounds"] >= rounds
+        return (
+            known is not None and known["commit"] == commit() and known["rounds"] >= rounds and known["scale"] >= scale
+        )
 
     def put(self, row: Row, conditions: Conditions, measured: Mapping[str, Rounds]) -> None:
         self._rows[row.name] = {**asdict(conditions), "measured": measured}

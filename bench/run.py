@@ -96,7 +96,7 @@ def main() -> int:
         sys.stdout.writelines(f"{row.name}\n" for row in chosen)
         return 0
     if options.resume:
-        chosen = [row for row in chosen if not results.has(row, options.rounds)]
+        chosen = [row for row in chosen if not results.has(row, options.rounds, options.scale)]
 
     def run(row: Row, servers: Sequence[Server], rounds: int) -> None:
         conditions = Conditions.now(rounds, options.scale)
