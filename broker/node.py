@@ -48,6 +48,7 @@ from broker.metadata_news import MetadataNews
 from broker.metrics.elections import ElectionCounts
 from broker.metrics.listener import MetricsListener
 from broker.metrics.loop_watch import LoopWatch
+from broker.network.leader_links import LeaderLinks, fetch_settings
 from broker.node_listeners import NodeListeners, server_limits
 from broker.periodic import PeriodicJobs
 from broker.producer_ids import ProducerIds
@@ -306,6 +307,10 @@ class Node:
             on_directory_failed=self._on_directory_failed,
             on_fatal=self._on_fault,
             propose_isr=self._isr_changes.propose,
+            fetch_settings=fetch_settings(config),
+            broker_epoch=lambda: self.lifecycle.broker_epoch,
+            endpoint_of=lambda broker_id: quorum.cache.endpoint_of(broker_id, config.inter_broker_listener_name),
+            connect=LeaderLinks(config, clock, environment.random).connect,
         )
         self._assignments = DirectoryAssignments(config.node_id, lambda: self.lifecycle.broker_epoch, quorum.channel)
         self._replica_publisher = ReplicaPublisher(
@@ -314,6 +319,7 @@ class Node:
         for listener in (
             self._replica_publisher.reconfigure,
             self.listeners.reconfigure,
+            lambda layers: self.replicas.fetchers.resize(layers.effective.num_replica_fetchers),
             self._cordon,
         ):
             self.dynamic_config.add_listener(listener)
@@ -344,6 +350,7 @@ class Node:
         self._jobs = PeriodicJobs()
         self._down.callback(self._assignments.close)
         self._down.push_async_callback(self.replicas.moves.stop)
+        self._down.push_async_callback(self.replicas.fetchers.close)
         self._down.callback(self._isr_changes.close)
         self._down.push_async_callback(self._jobs.stop)
         self._down.push_async_callback(self.lifecycle.close)

@@ -14,6 +14,7 @@ from broker.metadata.features import KRAFT_VERSION, METADATA_VERSION
 from broker.metadata.image import EMPTY_IMAGE, MetadataImage
 from broker.metadata.partitions import PartitionRegistration
 from broker.metadata.publishers import LoaderManifest
+from broker.metadata.registrations import Endpoint
 from protocol.ids import TopicPartition, Uuid
 
 
@@ -52,6 +53,11 @@ class MetadataCache:
     def topic_name(self, topic_id: Uuid) -> str | None:
         topic = self.image.topics.by_id.get(topic_id)
         return None if topic is None else topic.name
+
+    def endpoint_of(self, broker_id: int, listener_name: str) -> Endpoint | None:
+        """Where the broker's listener was when it registered last."""
+        broker = self.image.cluster.brokers.get(broker_id)
+        return None if broker is None else broker.listeners.get(listener_name)
 
     def is_alive(self, broker_id: int) -> bool:
         broker = self.image.cluster.brokers.get(broker_id)

@@ -178,10 +178,13 @@ class ReplicaPublisher:
         replica.when_idle(lambda: self._set_role_now(replica, registration))
 
     def _set_role_now(self, replica: Replica, registration: PartitionRegistration) -> None:
+        fetchers = self._manager.fetchers
         if registration.leader == self._node_id:
+            fetchers.stop(replica)
             replica.become_leader(registration, self._clock.monotonic())
         else:
             replica.become_follower(registration)
+            fetchers.follow(replica)
 
     def _host_existing(self, wanted: _Wanted) -> bool:
         """Gives the partition its role if its log is here; False if the log has to be created."""

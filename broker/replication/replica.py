@@ -5,6 +5,9 @@ writes, and lets the high watermark follow; a read checks leadership and epoch, 
 wakes its waiters: produces at once, fetches by way of the manager, listeners (coordinators) with the leader epoch
 that they may rely on.
 
+As a follower it appends what the leader sent and takes over what the leader says of itself; the fetchers (fetchers.py)
+bring it.
+
 With flush.messages=1 the leader's own log counts only as far as it is synced, for the high watermark and for acks=1.
 All appends that came while one sync ran are covered by the next. Counterpart: Partition.
 """
@@ -14,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from broker.metadata.partitions import PartitionRegistration
 from broker.replication.delayed import DelayedFetch, OffsetQueue
@@ -23,14 +26,17 @@ from broker.replication.slow_writes import SLOW_WRITE_S, WriteQueue
 from broker.replication.topic_settings import TopicSettings
 from protocol.errors import ApiError, ErrorCode, StorageError
 from protocol.ids import OffsetAndEpoch, TopicPartition, Uuid
+from protocol.wire import Buffer
 from storage.log import AppendInfo, Log
 from storage.log_config import UNLIMITED
-from storage.validation import AppendOrigin, ValidatedAppend
+from storage.validation import AppendOrigin, UnexpectedAppendOffset, ValidatedAppend
 
 if TYPE_CHECKING:
     from broker.replication.replica_manager import ReplicaManager
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 ACKS_ALL: Final = -1
 UP_TO_HIGH_WATERMARK: Final = -1
@@ -123,6 +129,8 @@ class Replica:
         is_new_epoch = self.state.become_follower(registration)
         if was_leader:
             self._fail_waiters(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        elif is_new_epoch:
+            self._manager.changed(self)
         return is_new_epoch
 
     def stop(self, code: ErrorCode) -> None:
@@ -173,13 +181,8 @@ class Replica:
             waits = manager.waits()
         try:
             info = self.log.append(batch, leader_epoch=state.leader_epoch, now_ms=now_ms, origin=origin)
-        except (ApiError, StorageError) as error:
-            if isinstance(error, StorageError):
-                self.storage_failed(error)
-            raise
         except Exception as error:
-            # What the log holds is no longer what its state says: it must not be served.
-            manager.replica_failed(self, error)
+            self._failed(error)
             raise
         now_s = monotonic()
         if now_s - before_s > SLOW_WRITE_S:
@@ -189,6 +192,19 @@ class Replica:
             self.count_append(info)
             self.has_grown()
         return info
+
+    def _before_write(self) -> tuple[float, int]:
+        """When, and how often this thread has waited until then, if that is of interest."""
+        before_s, slow = self._manager.clock.monotonic(), self._manager.slow_directories
+        if slow.suspects and slow.is_suspect(self.log.log_dir, before_s):
+            return before_s, self._manager.waits()
+        return before_s, -1
+
+    def _after_write(self, before_s: float, waits: int) -> None:
+        now_s = self._manager.clock.monotonic()
+        if now_s - before_s > SLOW_WRITE_S:
+            has_waited = waits >= 0 and self._manager.waits() > waits
+            self._manager.slow_directories.took_long(self.log.log_dir, now_s, has_waited=has_waited)
 
     def count_append(self, info: AppendInfo) -> None:
         stats = self.stats
@@ -218,6 +234,106 @@ class Replica:
         self.check_append(required_acks)
         return self.writes.append(batch, required_acks, now_ms)
 
+    # Following.
+
+    def check_follower(self, leader_epoch: int) -> None:
+        """Whether this is still the follower of the leader of that epoch."""
+        state = self.state
+        if state.is_leader or state.leader_epoch != leader_epoch or self.is_stopped:
+            raise ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+
+    def append_as_follower(
+        self, records: Buffer, leader_epoch: int, now_ms: int
+    ) -> AppendInfo | asyncio.Future[AppendInfo]:
+        """What the leader of that epoch sent, as it is; a future where the directory is slow. ApiError, StorageError
+        and UnexpectedAppendOffset: then nothing was appended."""
+        self.check_follower(leader_epoch)
+
+        def write() -> AppendInfo:
+            return self.log.append_as_follower(records, leader_epoch=leader_epoch, now_ms=now_ms)
+
+        manager = self._manager
+        if self.is_writing or (manager.slow_directories.slow and manager.is_slow(self.log.log_dir)):
+            return self._alone_with_log(leader_epoch, write, self._has_followed)
+        before_s, waits = self._before_write()
+        try:
+            info = write()
+        except Exception as error:
+            self._failed(error)
+            raise
+        self._after_write(before_s, waits)
+        self._has_followed(info)
+        return info
+
+    def _has_followed(self, info: AppendInfo) -> None:
+        self.stats.replication_bytes_in += info.size
+        if info.size:
+            self.has_grown()
+
+    def truncate_as_follower(self, offset: int, leader_epoch: int, *, is_whole: bool) -> asyncio.Future[None]:
+        """Cuts the log to the offset; or empties it, to go on there. Errors as for appending."""
+
+        def truncate() -> None:
+            partition_log, now_ms = self.log, self._manager.clock.wall_ms()
+            if is_whole:
+                start_offset = max(partition_log.log_start_offset, offset)
+                partition_log.truncate_fully_and_start_at(offset, now_ms, start_offset)
+            else:
+                partition_log.truncate_to(offset, now_ms)
+
+        def truncated(_: None) -> None:
+            self._active_segment = self.log.active
+            if self.settings.is_synced:
+                self._manager.request_flush(self)
+            self._manager.changed(self)
+
+        return self._alone_with_log(leader_epoch, truncate, truncated)
+
+    def learn(self, high_watermark: int, log_start_offset: int) -> None:
+        """What the leader says of itself, for as much as this log has."""
+        self.when_idle(lambda: self._learn(high_watermark, log_start_offset))
+
+    def _learn(self, high_watermark: int, log_start_offset: int) -> None:
+        partition_log = self.log
+        if self.state.is_leader or self.is_stopped:
+            return
+        if partition_log.advance_high_watermark(min(high_watermark, partition_log.log_end_offset)) and self.fetches:
+            self._manager.has_news(self)
+        partition_log.advance_log_start_offset(min(log_start_offset, partition_log.high_watermark))
+
+    def _alone_with_log(self, leader_epoch: int, work: Callable[[], T], done: Callable[[T], None]) -> asyncio.Future[T]:
+        """Has the work done on the directory's thread, if this is still a follower in that epoch when its turn has
+        come."""
+        if self.writes is None:
+            self.writes = WriteQueue(self, self._manager)
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        def begin() -> T:
+            self.check_follower(leader_epoch)
+            return work()
+
+        def end(result: T | Exception) -> None:
+            if isinstance(result, Exception):
+                self._failed(result)
+                if not future.done():
+                    future.set_exception(result)
+                return
+            if not self.is_stopped:
+                done(result)
+            if not future.done():
+                future.set_result(result)
+
+        self.writes.run(begin, end)
+        return future
+
+    def _failed(self, error: Exception) -> None:
+        """A change of the log went wrong."""
+        if isinstance(error, StorageError):
+            self.storage_failed(error)
+        elif not isinstance(error, ApiError | UnexpectedAppendOffset):
+            # What the log holds is no longer what its state says: it must not be served.
+            self._manager.replica_failed(self, error)
+
     def has_grown(self) -> None:
         """Records were appended: lets everything follow that depends on the log's end."""
         settings = self.settings
@@ -235,7 +351,10 @@ class Replica:
         """The recovery point has moved."""
         if self.settings.is_synced:
             self.sync_waiters.reached(self.log.recovery_point)
-            self.advance_high_watermark()
+            if self.state.is_leader:
+                self.advance_high_watermark()
+            else:
+                self._manager.fetchers.has_synced(self)
 
     # Offsets.
 

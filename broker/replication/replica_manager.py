@@ -24,6 +24,7 @@ from broker.replication.checkpoints import Checkpoints
 from broker.replication.delayed import DelayedFetch
 from broker.replication.directory_moves import DirectoryMoves
 from broker.replication.fetch_session import Answers, FetchPartition
+from broker.replication.fetchers import Connect, EndpointOf, FetchSettings, ReplicaFetchers
 from broker.replication.fetching import FetchParams, FetchResult
 from broker.replication.flusher import Flusher
 from broker.replication.partition import FollowerState
@@ -54,10 +55,15 @@ class ReplicaManager:
         on_directory_failed: Callable[[LogDirectory], None],
         on_fatal: Callable[[Exception], None],
         propose_isr: Callable[[Replica, tuple[int, ...]], None],
+        fetch_settings: FetchSettings,
+        broker_epoch: Callable[[], int],
+        endpoint_of: EndpointOf,
+        connect: Connect,
         waits: Callable[[], int] = thread_waits,
     ) -> None:
         """`image` gives the metadata as of now; `lag_max_s` is replica.lag.time.max.ms. `on_fatal`: there is no log
-        directory left. `propose_isr` asks the controller for other in-sync replicas."""
+        directory left. `propose_isr` asks the controller for other in-sync replicas. The last ones are for fetching
+        from other brokers."""
         self._image = image
         self.directories = directories
         self.clock = clock
@@ -78,6 +84,7 @@ class ReplicaManager:
         self._flusher = Flusher(executor, clock)
         self.checkpoints = Checkpoints(self)
         self.moves = DirectoryMoves(self)
+        self.fetchers = ReplicaFetchers(self, fetch_settings, broker_epoch, endpoint_of, connect)
         self._with_news: dict[Replica, None] = {}
         self._ready: deque[DelayedFetch] = deque()
         self._wake_scheduled = False
@@ -141,6 +148,7 @@ class ReplicaManager:
         if not self._partitions_of[name.topic]:
             del self._partitions_of[name.topic]
             self.topics_stats.forget(name.topic)
+        self.fetchers.stop(replica)
         replica.stop(code)
 
     def set_offline(self, topic_partition: TopicPartition, topic_id: Uuid) -> None:

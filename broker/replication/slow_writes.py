@@ -5,7 +5,8 @@ sync, or on a disk that hangs, the same write takes milliseconds, and everything
 `SlowDirectories` notices that, and from then on, for a while, the replicas there append through a `WriteQueue`.
 
 While a write is under way, the log belongs to that thread: whatever else changes it on the loop waits for the end of
-the write (`when_idle`). Reads go on as always. Counterpart: none; Kafka's request threads wait for the disk one by
+the write (`when_idle`). Reads go on as always. Other work that may take long, such as truncating, has the log in the
+same way (`run`). Counterpart: none; Kafka's request threads wait for the disk one by
 one.
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from protocol.errors import ApiError, ErrorCode, StorageError
 from storage.log import AppendInfo
@@ -23,6 +24,8 @@ from storage.validation import AppendOrigin, ValidatedAppend
 if TYPE_CHECKING:
     from broker.replication.replica import Replica
     from broker.replication.replica_manager import ReplicaManager
+
+T = TypeVar("T")
 
 SLOW_WRITE_S: Final = 0.02
 SUSPECT_FOR_S: Final = 10.0
@@ -83,7 +86,7 @@ class WriteQueue:
         self._replica = replica
         self._manager = manager
         self._pending: deque[_Write] = deque()
-        self._deferred: list[Callable[[], None]] = []
+        self._deferred: deque[Callable[[], None]] = deque()
         self.is_writing = False
 
     def append(self, batch: ValidatedAppend, acks: int, now_ms: int) -> asyncio.Future[AppendInfo]:
@@ -104,6 +107,38 @@ class WriteQueue:
             self._deferred.append(work)
         else:
             work()
+
+    def run(self, work: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
+        """Does the work on the directory's thread, as soon as no write is under way; the log belongs to it meanwhile.
+        `done` is told what came of it before anything else gets the log."""
+
+        def start() -> None:
+            self.is_writing = True
+            lane = self._manager.executor.lane(self._replica.log.log_dir)
+            lane.run(work).add_done_callback(end)
+
+        def end(future: asyncio.Future[T]) -> None:
+            self.is_writing = False
+            if future.cancelled():
+                done(ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER))
+            else:
+                error = future.exception()
+                # Whatever is no Exception ends the loop by itself.
+                done(future.result() if error is None else error if isinstance(error, Exception) else Exception(error))
+            self._go_on()
+
+        self.when_idle(start)
+
+    def _go_on(self) -> None:
+        """After one who had the log, the next: what waits for an idle log first."""
+        while self._deferred and not self.is_writing:
+            self._deferred.popleft()()
+        if self._replica.is_stopped:
+            for write in self._pending:
+                _fail(write, ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER))
+            self._pending.clear()
+        if self._pending and not self.is_writing:
+            self._start()
 
     def _start(self) -> None:
         writes = self._accepted()
@@ -160,21 +195,15 @@ class WriteQueue:
             elif not isinstance(write.error, ApiError):
                 self._manager.replica_failed(replica, write.error)
             _fail(write, write.error)
-        deferred, self._deferred = self._deferred, []
-        for work in deferred:
-            work()
-        if replica.is_stopped:
-            for write in self._pending:
-                _fail(write, ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER))
-            self._pending.clear()
-            return
-        # Also for what a follower's fetch would have moved meanwhile.
-        if has_grown:
-            replica.has_grown()
-        else:
-            replica.advance_high_watermark()
-        if self._pending:
-            self._start()
+        while self._deferred and not self.is_writing:
+            self._deferred.popleft()()
+        if not (replica.is_stopped or self.is_writing):
+            # Also for what a follower's fetch would have moved meanwhile.
+            if has_grown:
+                replica.has_grown()
+            else:
+                replica.advance_high_watermark()
+        self._go_on()
 
 
 def _fail(write: _Write, error: Exception) -> None:

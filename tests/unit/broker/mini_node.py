@@ -25,6 +25,7 @@ from broker.metadata.cache import MetadataCache
 from broker.metadata.delta import MetadataDelta
 from broker.metadata.image import MetadataImage, MetadataProvenance
 from broker.metadata.publishers import LoaderManifest
+from broker.network.leader_links import LeaderLinks, fetch_settings
 from broker.producer_ids import ProducerIds
 from broker.replication.fetch_session import FetchSessions
 from broker.replication.publisher import ReplicaPublisher
@@ -54,11 +55,12 @@ R = TypeVar("R", bound=Message)
 
 
 class MiniNode:
-    def __init__(self, log_dirs: list[Path], properties: Mapping[str, str]) -> None:
+    def __init__(self, log_dirs: list[Path], properties: Mapping[str, str], node_id: int = NODE_ID) -> None:
+        self.node_id = node_id
         self.clock, self.random, self.executor = SystemClock(), SystemRandom(), ThreadExecutor(2)
         config = NodeConfig(
             {
-                "node.id": str(NODE_ID),
+                "node.id": str(node_id),
                 "process.roles": "broker,controller",
                 "listeners": "PLAINTEXT://127.0.0.1:0,CONTROLLER://127.0.0.1:0",
                 "controller.listener.names": "CONTROLLER",
@@ -71,6 +73,7 @@ class MiniNode:
         self.metadata = MetadataCache(lambda: 1)
         self.directories = LogDirectories(DiskFiles(), config.log_dirs, new_uuid=self.random.uuid)
         self.failed_directories: list[str] = []
+        self.broker_epoch = 0
         self.fatal: list[Exception] = []
         self.replicas = ReplicaManager(
             image=lambda: self.metadata.image,
@@ -81,10 +84,14 @@ class MiniNode:
             on_directory_failed=lambda directory: self.failed_directories.append(directory.path),
             on_fatal=self.fatal.append,
             propose_isr=lambda replica, isr: replica.state.propose_isr(isr),
+            fetch_settings=fetch_settings(config),
+            broker_epoch=lambda: self.broker_epoch,
+            endpoint_of=lambda broker_id: self.metadata.endpoint_of(broker_id, "PLAINTEXT"),
+            connect=LeaderLinks(config, self.clock, self.random).connect,
         )
         self.assigned: list[tuple[Uuid, int, Uuid]] = []
         self.publisher = ReplicaPublisher(
-            NODE_ID,
+            node_id,
             self.replicas,
             self.dynamic_config.layers,
             lambda *assignment: self.assigned.append(assignment),
@@ -100,7 +107,7 @@ class MiniNode:
             controller=self,
             replicas=self.replicas,
             fetch_sessions=FetchSessions(self.clock, self.random, 1000),
-            producer_ids=ProducerIds(NODE_ID, lambda: 0, self, self.clock),
+            producer_ids=ProducerIds(node_id, lambda: 0, self, self.clock),
             auto_topics=AutoTopics(lambda: self.dynamic_config.config, self),
             groups=GroupCoordinator(
                 GroupSettings.of_node(config),
@@ -125,25 +132,33 @@ class MiniNode:
 
     async def start(self, *known: Message) -> None:
         """`known` is what the metadata says from the beginning."""
+        await self.open()
+        await self.publish(self.registration(), *known)
+
+    async def open(self) -> None:
+        """All but the metadata."""
         self.directories.open()
         self.directories.load(self.publisher.log_config, self.clock.wall_ms())
         bound = bind("127.0.0.1", 0)
         self.port = bound.getsockname()[1]
         await self.server.listen("PLAINTEXT", bound)
-        broker = RegisterBrokerRecord(
-            broker_id=NODE_ID,
-            broker_epoch=0,
+
+    def registration(self) -> RegisterBrokerRecord:
+        return RegisterBrokerRecord(
+            broker_id=self.node_id,
+            broker_epoch=self.broker_epoch,
             fenced=False,
+            rack=self.dynamic_config.config.broker_rack,
             end_points=[
                 RegisterBrokerRecord.BrokerEndpoint(
                     name="PLAINTEXT", host="127.0.0.1", port=self.port, security_protocol=0
                 )
             ],
         )
-        await self.publish(broker, *known)
 
     async def stop(self) -> None:
         self.services.groups.shutdown()
+        await self.replicas.fetchers.close()
         await self.server.stop(1.0)
         self.directories.close(self.clock.wall_ms())
         self.executor.close()
@@ -160,12 +175,12 @@ class MiniNode:
         self.metadata.on_metadata(delta, image, manifest)
         self.dynamic_config.on_metadata(delta, image, manifest)
         groups = self.services.groups
-        Resignations(NODE_ID, GROUP_METADATA_TOPIC, groups).on_metadata(delta, image, manifest)
+        Resignations(self.node_id, GROUP_METADATA_TOPIC, groups).on_metadata(delta, image, manifest)
         waiting = self.publisher.on_metadata(delta, image, manifest)
         if waiting is not None:
             await waiting
         self._group_topics.on_metadata(delta, image, manifest)
-        Elections(NODE_ID, GROUP_METADATA_TOPIC, groups).on_metadata(delta, image, manifest)
+        Elections(self.node_id, GROUP_METADATA_TOPIC, groups).on_metadata(delta, image, manifest)
         return image
 
     async def create_topic(
@@ -173,9 +188,9 @@ class MiniNode:
     ) -> Uuid:
         topic_id = self.random.uuid()
         fields: dict[str, Any] = {
-            "replicas": [NODE_ID],
-            "isr": [NODE_ID],
-            "leader": NODE_ID,
+            "replicas": [self.node_id],
+            "isr": [self.node_id],
+            "leader": self.node_id,
             "leader_epoch": 0,
             "partition_epoch": 0,
             **partition,
