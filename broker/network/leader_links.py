@@ -5,13 +5,15 @@ Counterpart: BrokerBlockingSender, and the parts of RemoteLeaderEndPoint that re
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from broker.environment import Clock, Random
 from broker.metadata.registrations import Endpoint
-from broker.network.peer import Peer, PeerSettings
 from broker.replication.fetchers import FetchSettings
 from config.node_config import NodeConfig
+
+if TYPE_CHECKING:
+    from broker.network.peer import Peer
 
 RECONNECT_BACKOFF_S: Final = 0.01
 """Short, because fetchers pause by themselves, for longer each time."""
@@ -26,6 +28,8 @@ class LeaderLinks:
         self._random = random
 
     def connect(self, endpoint: Endpoint, client_id: str) -> Peer:
+        from broker.network.peer import Peer, PeerSettings
+
         config = self._config
         settings = PeerSettings(
             client_id=client_id,

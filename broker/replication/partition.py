@@ -175,8 +175,7 @@ class Partition:
         is_new_leader = not self.is_leader
         is_new_epoch = registration.leader_epoch > self.leader_epoch
         self._assign(registration)
-        self.isr = registration.isr
-        self.proposed_isr = None
+        self._set_isr(registration.isr)
         if is_new_epoch:
             for follower in self.followers.values():
                 follower.reset(
@@ -211,6 +210,15 @@ class Partition:
         self.followers = {
             each: known.get(each) or FollowerState(each) for each in registration.replicas if each != self.local_id
         }
+
+    def _set_isr(self, isr: tuple[int, ...]) -> None:
+        """As committed. Whoever is in it no more is not waited for until it has caught up once again: Kafka lets all
+        producers hang for as long as it may lag, if it was put out for another reason than lagging."""
+        for broker_id in self.isr:
+            if broker_id not in isr and broker_id in self.followers:
+                self.followers[broker_id].last_caught_up_s = NEVER_S
+        self.isr = isr
+        self.proposed_isr = None
 
     def check_leader_epoch(self, current_leader_epoch: int) -> ErrorCode:
         """Compares what a client or follower believes with what is so; -1 stands for no opinion."""
@@ -313,8 +321,7 @@ class Partition:
         """What the controller answered to a proposal; true if it was news."""
         if partition_epoch < self.partition_epoch or not self.is_leader:
             return False
-        self.isr = isr
+        self._set_isr(isr)
         self.partition_epoch = partition_epoch
-        self.proposed_isr = None
         self._changed()
         return True

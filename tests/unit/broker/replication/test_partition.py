@@ -247,3 +247,15 @@ def test_what_is_below_the_high_watermark_is_on_every_member_of_the_isr(steps: l
             for member in made.maximal_isr:
                 assert member == OWN or made.followers[member].log_end_offset >= mark
         assert mark >= before
+
+
+def test_a_follower_that_was_put_out_is_not_waited_for() -> None:
+    """Unless it has caught up since: then it is about to come back."""
+    made = partition(end=10)
+    fetch(made, 2, 10, 10, 1.0)
+    fetch(made, 3, 10, 10, 1.0)
+    made.become_leader(registration(isr=(1, 2), partition_epoch=2), 10, 2.0)
+    fetch(made, 2, 15, 15, 2.0)
+    assert high_watermark(made, 15, 2.0) == 15
+    fetch(made, 3, 15, 15, 3.0)
+    assert high_watermark(made, 20, 3.0) == 15
