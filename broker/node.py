@@ -58,6 +58,7 @@ from broker.replication.fetch_session import FetchSessions
 from broker.replication.isr_changes import IsrChanges
 from broker.replication.maintenance import Maintenance
 from broker.replication.publisher import ReplicaPublisher
+from broker.replication.read_replicas import RACK_AWARE_SELECTOR
 from broker.replication.replica_manager import ReplicaManager
 from broker.server.listeners import Server
 from broker.sockets import own_host_name
@@ -311,6 +312,7 @@ class Node:
             broker_epoch=lambda: self.lifecycle.broker_epoch,
             endpoint_of=lambda broker_id: quorum.cache.endpoint_of(broker_id, config.inter_broker_listener_name),
             connect=LeaderLinks(config, clock, environment.random).connect,
+            selects_by_rack=config.replica_selector_class == RACK_AWARE_SELECTOR,
         )
         self._assignments = DirectoryAssignments(config.node_id, lambda: self.lifecycle.broker_epoch, quorum.channel)
         self._replica_publisher = ReplicaPublisher(

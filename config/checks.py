@@ -58,7 +58,15 @@ _NOT_ABOVE = [
 
 def relation_problems(config: NodeConfig) -> list[str]:
     """Every contradiction, each a sentence that names the keys and the way out."""
-    parts = (_number_problems, _log_problems, _listener_problems, _role_problems, _advertised_problems, _limit_problems)
+    parts = (
+        _number_problems,
+        _log_problems,
+        _listener_problems,
+        _role_problems,
+        _advertised_problems,
+        _limit_problems,
+        _selector_problems,
+    )
     return [problem for part in parts for problem in part(config)]
 
 
@@ -273,6 +281,17 @@ def _limit_problems(config: NodeConfig) -> Iterator[str]:
             yield f"max.connections.per.ip.overrides: {host} is no host name or address"
     if 0 <= config.connections_max_idle_ms <= config.connection_failed_authentication_delay_ms:
         yield "connection.failed.authentication.delay.ms must be below connections.max.idle.ms"
+
+
+REPLICA_SELECTORS = tuple(
+    f"org.apache.kafka.common.replica.{name}" for name in ("LeaderSelector", "RackAwareReplicaSelector")
+)
+
+
+def _selector_problems(config: NodeConfig) -> Iterator[str]:
+    selector = config.replica_selector_class
+    if selector is not None and selector not in REPLICA_SELECTORS:
+        yield f"replica.selector.class: {selector} is not served, only {' and '.join(REPLICA_SELECTORS)} are"
 
 
 assert all(name in BROKER_KEYS for pair in _NOT_ABOVE for name in pair)

@@ -244,27 +244,27 @@ log.cleaner.min.cleanable.ratio | DOUBLE | 0.5 | [0,...,1] | MEDIUM | cluster-wi
     The share of a log that must be uncompacted before a pass is worth it.
 
 # Replication
-replica.fetch.min.bytes | INT | 1 |  | HIGH | read-only | none
+replica.fetch.min.bytes | INT | 1 |  | HIGH | read-only | effect
     Bytes for which a follower's fetch waits at the leader.
-replica.fetch.wait.max.ms | INT | 500 |  | HIGH | read-only | none
+replica.fetch.wait.max.ms | INT | 500 |  | HIGH | read-only | effect
     The longest that a follower's fetch waits at the leader; not above replica.lag.time.max.ms.
-replica.fetch.max.bytes | INT | 1048576 | [0,...] | MEDIUM | read-only | none
+replica.fetch.max.bytes | INT | 1048576 | [0,...] | MEDIUM | read-only | effect
     Bytes that a follower asks for of each partition.
-replica.fetch.response.max.bytes | INT | 10485760 | [0,...] | MEDIUM | read-only | none
+replica.fetch.response.max.bytes | INT | 10485760 | [0,...] | MEDIUM | read-only | effect
     Bytes that a follower asks for in one fetch, over all partitions.
-replica.fetch.backoff.ms | INT | 1000 | [0,...] | MEDIUM | read-only | none
-    How long a follower leaves a partition alone after an error.
+replica.fetch.backoff.ms | INT | 1000 | [0,...] | MEDIUM | read-only | effect
+    How long a follower leaves a partition alone after an error, at most: the first pauses are shorter.
 replica.lag.time.max.ms | LONG | 30000 |  | HIGH | read-only | effect
     A follower that has not caught up for so long leaves the set of in-sync replicas.
 replica.high.watermark.checkpoint.interval.ms | LONG | 5000 |  | HIGH | read-only | effect
     How often the high watermarks are written down.
-replica.selector.class | STRING | null |  | MEDIUM | read-only | none
-    The class that picks the replica which a consumer should read from; without it, the leader.
+replica.selector.class | STRING | null |  | MEDIUM | read-only | effect
+    Which replica a consumer is sent to: with Kafka's RackAwareReplicaSelector one in its rack, else the leader.
 replica.socket.receive.buffer.bytes | INT | 65536 |  | HIGH | read-only | none
     Size of the kernel's receive buffer of a connection between brokers.
-replica.socket.timeout.ms | INT | 30000 |  | HIGH | read-only | none
+replica.socket.timeout.ms | INT | 30000 |  | HIGH | read-only | effect
     How long a follower waits for a leader's answer; at least replica.fetch.wait.max.ms.
-num.replica.fetchers | INT | 1 | [1,...] | HIGH | cluster-wide | none
+num.replica.fetchers | INT | 1 | [1,...] | HIGH | cluster-wide | effect
     How many connections a follower fetches through from each leader.
 follower.fetch.last.tiered.offset.enable | BOOLEAN | false |  | MEDIUM | cluster-wide | none
     Whether an empty follower starts at the end of what lies in remote storage.

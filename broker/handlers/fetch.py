@@ -27,7 +27,7 @@ LEADER_ENDPOINTS_VERSION = 16
 
 def handle(request: FetchRequest, context: RequestContext) -> HandlerResult:
     node, version = context.node, context.api_version
-    params = _params(request, version, node.config.fetch_max_bytes)
+    params = _params(request, version, node.config.fetch_max_bytes, context.listener_name)
     session = node.fetch_sessions.open(request, version, node.metadata.topic_name, is_follower=params.is_from_follower)
     if session.error != ErrorCode.NONE or not session.partitions:
         return _response(session, params, [], context)
@@ -37,7 +37,7 @@ def handle(request: FetchRequest, context: RequestContext) -> HandlerResult:
     return then(answers, lambda answers: _response(session, params, answers, context))
 
 
-def _params(request: FetchRequest, version: int, fetch_max_bytes: int) -> FetchParams:
+def _params(request: FetchRequest, version: int, fetch_max_bytes: int, listener_name: str) -> FetchParams:
     replica_id, replica_epoch = request.replica_id, -1
     if version >= REPLICA_STATE_VERSION:
         replica_id, replica_epoch = request.replica_state.replica_id, request.replica_state.replica_epoch
@@ -50,6 +50,8 @@ def _params(request: FetchRequest, version: int, fetch_max_bytes: int) -> FetchP
         max_wait_ms=request.max_wait_ms,
         is_read_committed=request.isolation_level == READ_COMMITTED,
         has_client_metadata=version >= CLIENT_METADATA_VERSION,
+        rack=request.rack_id,
+        listener_name=listener_name,
     )
 
 

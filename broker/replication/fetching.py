@@ -55,6 +55,9 @@ class FetchParams(NamedTuple):
     is_read_committed: bool
     has_client_metadata: bool
     """From version 11 on a consumer may read from a follower."""
+    rack: str = ""
+    """Of the consumer."""
+    listener_name: str = ""
 
     @property
     def is_from_follower(self) -> bool:
@@ -125,7 +128,11 @@ def read_all(
             result.cold.append(Cold(replica_log, asked.fetch_offset, _end_offset(replica_log, params)))
             continue
         else:
-            if data.diverging_epoch is not _NO_DIVERGENCE or data.preferred_read_replica >= 0:
+            if (
+                data.diverging_epoch is not _NO_DIVERGENCE
+                or data.preferred_read_replica >= 0
+                or (params.replica_id >= 0 and replica.is_to_tell(asked.high_watermark))
+            ):
                 result.is_urgent = True
             result.asked[replica] = asked
             result.available[replica] = size
@@ -142,6 +149,8 @@ def available_bytes(replica: Replica, params: FetchParams, asked: FetchPartition
     try:
         replica.check_epoch(asked.current_leader_epoch, leader_only=params.leader_only)
         partition_log = replica.log
+        if params.is_from_follower and replica.is_to_tell(asked.high_watermark):
+            return params.min_bytes
         found = partition_log.read(
             asked.fetch_offset, asked.max_bytes, max_offset=_end_offset(partition_log, params), wait=False
         )
@@ -197,6 +206,10 @@ def _read(
     replica.stats.total_fetch_requests += 1
     replica.check_epoch(asked.current_leader_epoch, leader_only=params.leader_only)
     log = replica.log
+    if params.rack and params.replica_id < 0 and params.has_client_metadata:
+        preferred = manager.preferred_read_replica(replica, params, asked.fetch_offset)
+        if preferred is not None:
+            return _elsewhere(log, asked, preferred), 0
     # Taken before the read: what is appended meanwhile must not make a follower look as if it lagged.
     high_watermark, log_end_offset = log.high_watermark, log.log_end_offset
     if params.replica_id >= 0:
@@ -239,6 +252,22 @@ def _read(
         records=records,
     )
     return data, size
+
+
+def _elsewhere(log: Log, asked: FetchPartition, broker_id: int) -> PartitionData:
+    """Another replica is to be read from."""
+    return PartitionData(
+        partition_index=asked.partition,
+        high_watermark=log.high_watermark,
+        last_stable_offset=log.last_stable_offset,
+        log_start_offset=log.log_start_offset,
+        diverging_epoch=_NO_DIVERGENCE,
+        current_leader=_NO_LEADER,
+        snapshot_id=_NO_SNAPSHOT,
+        aborted_transactions=None,
+        preferred_read_replica=broker_id,
+        records=b"",
+    )
 
 
 def _records_of(found: LogSlice) -> Any:

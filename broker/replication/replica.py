@@ -363,6 +363,11 @@ class Replica:
         """As far as this log counts towards the high watermark."""
         return self.log.recovery_point if self.settings.is_synced else self.log.log_end_offset
 
+    def is_to_tell(self, known: int) -> bool:
+        """Whether a follower that knows this high watermark is told at once that it has moved, not with the next
+        records: where consumers read from followers, they wait for it."""
+        return self._manager.selects_by_rack and 0 <= known < self.log.high_watermark
+
     def advance_high_watermark(self) -> None:
         state, manager = self.state, self._manager
         if not state.is_leader or (self.writes is not None and self.writes.is_writing):

@@ -28,6 +28,7 @@ from broker.replication.fetchers import Connect, EndpointOf, FetchSettings, Repl
 from broker.replication.fetching import FetchParams, FetchResult
 from broker.replication.flusher import Flusher
 from broker.replication.partition import FollowerState
+from broker.replication.read_replicas import preferred_replica
 from broker.replication.replica import Replica
 from broker.replication.slow_writes import SlowDirectories
 from protocol.errors import ApiError, ErrorCode, StorageError
@@ -59,11 +60,12 @@ class ReplicaManager:
         broker_epoch: Callable[[], int],
         endpoint_of: EndpointOf,
         connect: Connect,
+        selects_by_rack: bool = False,
         waits: Callable[[], int] = thread_waits,
     ) -> None:
         """`image` gives the metadata as of now; `lag_max_s` is replica.lag.time.max.ms. `on_fatal`: there is no log
         directory left. `propose_isr` asks the controller for other in-sync replicas. The last ones are for fetching
-        from other brokers."""
+        from other brokers, and for consumers that may read from followers."""
         self._image = image
         self.directories = directories
         self.clock = clock
@@ -72,6 +74,7 @@ class ReplicaManager:
         self.topics_stats = TopicsStats()
         self._partitions_of: Counter[str] = Counter()
         self.lag_max_s = lag_max_s
+        self.selects_by_rack = selects_by_rack
         self.waits = waits
         self._on_directory_failed = on_directory_failed
         self._on_fatal = on_fatal
@@ -262,6 +265,19 @@ class ReplicaManager:
         )
         future.add_done_callback(lambda _: fetch.finish())
         return future
+
+    def preferred_read_replica(self, replica: Replica, params: FetchParams, fetch_offset: int) -> int | None:
+        """Where the consumer had better read, if not here."""
+        if not (self.selects_by_rack and replica.state.is_leader):
+            return None
+        brokers = self._image().cluster.brokers
+
+        def rack_of(broker_id: int) -> str | None:
+            broker = brokers.get(broker_id)
+            is_there = broker is not None and not broker.fenced and params.listener_name in broker.listeners
+            return broker.rack if broker is not None and is_there else None
+
+        return preferred_replica(replica.state, params.rack, fetch_offset, rack_of)
 
     def follower_fetched(
         self, replica: Replica, params: FetchParams, asked: FetchPartition, leader_end_offset: int

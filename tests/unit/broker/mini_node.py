@@ -29,6 +29,7 @@ from broker.network.leader_links import LeaderLinks, fetch_settings
 from broker.producer_ids import ProducerIds
 from broker.replication.fetch_session import FetchSessions
 from broker.replication.publisher import ReplicaPublisher
+from broker.replication.read_replicas import RACK_AWARE_SELECTOR
 from broker.replication.replica_manager import ReplicaManager
 from broker.server.listeners import Server, ServerLimits
 from broker.sockets import bind
@@ -88,6 +89,7 @@ class MiniNode:
             broker_epoch=lambda: self.broker_epoch,
             endpoint_of=lambda broker_id: self.metadata.endpoint_of(broker_id, "PLAINTEXT"),
             connect=LeaderLinks(config, self.clock, self.random).connect,
+            selects_by_rack=config.replica_selector_class == RACK_AWARE_SELECTOR,
         )
         self.assigned: list[tuple[Uuid, int, Uuid]] = []
         self.publisher = ReplicaPublisher(

@@ -11,15 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from broker.replication.read_replicas import RACK_AWARE_SELECTOR
 from broker.replication.replica import Replica
 from broker.replication.source_fetcher import SourceFetcher
 from protocol.errors import ErrorCode
 from protocol.messages.delete_records import DeleteRecordsRequest, DeleteRecordsResponse
+from protocol.messages.fetch import FetchResponse
 from protocol.messages.offset_commit import OffsetCommitRequest, OffsetCommitResponse
 from protocol.messages.offset_fetch import OffsetFetchRequest, OffsetFetchResponse
 from storage import checkpoints
 from tests.unit.broker.mini_cluster import MiniCluster, mini_cluster, until
-from tests.unit.broker.mini_node import WireClient, batch, connected, fetch, produce, values_of
+from tests.unit.broker.mini_node import WireClient, batch, connected, fetch, fetch_request, produce, values_of
 
 PROPERTIES = {"replica.fetch.wait.max.ms": "25000", "replica.socket.timeout.ms": "40000"}
 
@@ -390,3 +392,31 @@ async def test_groups_go_on_where_their_partition_is_led(cluster: MiniCluster) -
         assert found == (ErrorCode.NONE, 41)
         assert set(codes) <= {ErrorCode.COORDINATOR_LOAD_IN_PROGRESS}
         assert (await committed(first))[0] == ErrorCode.NOT_COORDINATOR
+
+
+async def test_consumers_read_in_their_rack(tmp_path: Path) -> None:
+    properties = {**PROPERTIES, "replica.selector.class": RACK_AWARE_SELECTOR}
+    async with mini_cluster(tmp_path, properties=properties, racks={1: "a", 2: "b", 3: "c"}) as cluster:
+        await cluster.create_topic("t")
+        async with connected(cluster.nodes[1]) as leader, connected(cluster.nodes[2]) as follower:
+            await write(leader, "t", b"x")
+            # The followers hear of the high watermark at once, without further records.
+            await until(
+                lambda: [cluster.replica(each, "t").log.high_watermark for each in (2, 3)] == [1, 1],
+                "the high watermark is known everywhere",
+            )
+
+            async def ask(client: WireClient, rack: str) -> tuple[int, list[bytes | None]]:
+                request = fetch_request("t", 0)
+                request.rack_id = rack
+                (topic,) = (await client.ask(request, 12, FetchResponse)).responses
+                assert topic.partitions[0].error_code == ErrorCode.NONE
+                return topic.partitions[0].preferred_read_replica, values_of(topic.partitions[0])
+
+            assert await ask(leader, "b") == (2, [])
+            assert await ask(follower, "b") == (-1, [b"x"])
+            assert await ask(leader, "c") == (3, [])
+            for rack in ("", "a", "elsewhere"):
+                assert await ask(leader, rack) == (-1, [b"x"])
+            await cluster.change("t", isr=[1, 3])
+            assert await ask(leader, "b") == (-1, [b"x"]), "it is not in sync"
