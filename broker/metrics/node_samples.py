@@ -69,6 +69,7 @@ _GROUP_STATES: Final = (
     ("numgroupsdead", GroupState.DEAD),
 )
 _PROCESS: Final = "process_"
+_FETCHER_CLIENT_ID: Final = "Replica"
 
 
 class NodeSamples:
@@ -305,6 +306,9 @@ class NodeSamples:
         samples.add(f"{prefix}offlinereplicacount", manager.offline_count)
         for counted in _REPLICA_COUNTS:
             samples.add(prefix + counted, counts[counted])
+        prefix = "kafka_server_replicafetchermanager_"
+        samples.add(f"{prefix}maxlag", manager.fetchers.lag_max, _FETCHER_CLIENT_ID)
+        samples.add(f"{prefix}failedpartitionscount", manager.fetchers.failed_count, _FETCHER_CLIENT_ID)
 
     def _replica(
         self, samples: Samples, counts: Counter[str], replica: Replica, registration: PartitionRegistration | None

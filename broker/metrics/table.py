@@ -122,6 +122,10 @@ kafka_server_replicamanager_isrshrinks_total | counter | | ReplicaManager IsrShr
     How often a partition led from here lost an in-sync replica.
 kafka_server_replicamanager_isrexpands_total | counter | | ReplicaManager IsrExpandsPerSec
     How often one came back.
+kafka_server_replicafetchermanager_maxlag | gauge | clientId | ReplicaFetcherManager MaxLag
+    The most records that a partition followed here is behind its leader.
+kafka_server_replicafetchermanager_failedpartitionscount | gauge | clientId | ReplicaFetcherManager FailedPartitionsCount
+    Partitions followed here whose leader answers with errors, or is of an epoch that is not known here yet.
 
 # The broker and its disks
 kafka_server_kafkaserver_brokerstate | gauge | | KafkaServer BrokerState

@@ -134,6 +134,10 @@ class FetchState:
         self.phase, self.cut = Phase.TRUNCATING, cut
 
     @property
+    def is_troubled(self) -> bool:
+        return self.failures > 0 or self.phase is Phase.FENCED
+
+    @property
     def is_synced(self) -> bool:
         return self.replica.own_end_offset >= self.offset
 

@@ -121,6 +121,11 @@ class ReplicaFetchers:
         """The most records that any partition is behind its leader."""
         return max((state.lag or 0 for source in self._fetchers.values() for state in source.machine), default=0)
 
+    @property
+    def failed_count(self) -> int:
+        """Partitions that cannot be fetched for now."""
+        return sum(state.is_troubled for source in self._fetchers.values() for state in source.machine)
+
     def _source(self, leader_id: int, topic_partition: TopicPartition) -> SourceFetcher:
         number = zlib.crc32(f"{topic_partition}".encode()) % self.settings.fetchers_per_source
         source = self._fetchers.get((leader_id, number))

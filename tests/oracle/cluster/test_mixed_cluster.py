@@ -186,3 +186,31 @@ def produce_idempotently(node: ClusterNode, topic: str) -> None:
     for number in range(RECORDS):
         producer.produce(topic, str(number))
     assert producer.flush(DEADLINE_S) == 0
+
+
+def test_we_follow_a_broker_of_kafka_and_it_follows_us(tmp_path: Path) -> None:
+    """Both ways round, with whoever leads killed: nothing acknowledged is lost, and both hold the same bytes."""
+    with running_cluster(Cluster(tmp_path / "ours", [CONTROLLER, BROKER])) as cluster:
+        ours = cluster.nodes[2]
+        kafka = KafkaNode(tmp_path / "kafka", BROKER, cluster.bootstrap_controllers)
+        with running(kafka):
+            admin, theirs = admin_of(ours.bootstrap), admin_of(kafka.address)
+            until(lambda: alive(admin) == {2, KAFKA_ID}, "Kafka's broker is alive")
+            create(admin, "t", [KAFKA_ID, 2])
+            until(lambda: in_sync(theirs, "t") == (KAFKA_ID, {2, KAFKA_ID}), "Kafka leads")
+            produce(kafka.address, "t", 0)
+            ours.kill()
+            until(lambda: in_sync(theirs, "t") == (KAFKA_ID, {KAFKA_ID}), "our dead broker is not in sync")
+            produce(kafka.address, "t", RECORDS)
+            ours.start()
+            until(lambda: in_sync(theirs, "t") == (KAFKA_ID, {2, KAFKA_ID}), "ours has caught up")
+            produce(kafka.address, "t", 2 * RECORDS)
+            kafka.kill()
+            until(lambda: in_sync(admin, "t") == (2, {2}), "ours has taken over")
+            produce(ours.bootstrap, "t", 3 * RECORDS)
+            kafka.start()
+            until(lambda: in_sync(admin, "t") == (2, {2, KAFKA_ID}), "Kafka's has caught up")
+            produce(ours.bootstrap, "t", 4 * RECORDS)
+            assert consume(ours.bootstrap, "t", 5 * RECORDS) == list(range(5 * RECORDS))
+            theirs_on_disk = (tmp_path / "kafka" / "data" / "t-0" / f"{0:020}.log").read_bytes()
+            assert theirs_on_disk == (ours.data / "t-0" / f"{0:020}.log").read_bytes()
