@@ -190,7 +190,9 @@ def produce_idempotently(node: ClusterNode, topic: str) -> None:
 
 def test_we_follow_a_broker_of_kafka_and_it_follows_us(tmp_path: Path) -> None:
     """Both ways round, with whoever leads killed: nothing acknowledged is lost, and both hold the same bytes."""
-    with running_cluster(Cluster(tmp_path / "ours", [CONTROLLER, BROKER])) as cluster:
+    # A consumer that finds no coordinator would be long about closing.
+    properties = {"offsets.topic.replication.factor": "1"}
+    with running_cluster(Cluster(tmp_path / "ours", [CONTROLLER, BROKER], properties)) as cluster:
         ours = cluster.nodes[2]
         kafka = KafkaNode(tmp_path / "kafka", BROKER, cluster.bootstrap_controllers)
         with running(kafka):
