@@ -16,12 +16,16 @@ have.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from broker.environment import Clock, Random
 from protocol.errors import ErrorCode
 from protocol.ids import Uuid
 from protocol.messages.fetch import FetchRequest, FetchResponse
+
+if TYPE_CHECKING:
+    from broker.replication.partition import FollowerState
+    from broker.replication.replica import Replica
 
 INITIAL_EPOCH: Final = 0
 FINAL_EPOCH: Final = -1
@@ -45,6 +49,12 @@ def next_epoch(epoch: int) -> int:
     return 1 if epoch == EPOCH_MAX else epoch + 1
 
 
+class Quiet(NamedTuple):
+    replica: Replica
+    follower: FollowerState
+    partition_epoch: int
+
+
 class FetchPartition:
     """What is asked of a partition, and in a session what was answered last. `topic`: None while the id is unknown."""
 
@@ -57,6 +67,7 @@ class FetchPartition:
         "log_start_offset",
         "max_bytes",
         "partition",
+        "quiet",
         "topic",
         "topic_id",
     )
@@ -67,6 +78,8 @@ class FetchPartition:
         self.partition = request.partition
         self.high_watermark = -1
         self.leader_log_start_offset = -1
+        self.quiet: Quiet | None = None
+        """Of a follower that has read all there was; while nothing changes, there is no need to look."""
         self.update(request)
 
     def update(self, request: FetchRequest.FetchPartition) -> None:
@@ -122,6 +135,7 @@ class FetchSession:
                 known.log_start_offset = partition.log_start_offset
                 known.current_leader_epoch = partition.current_leader_epoch
                 known.last_fetched_epoch = partition.last_fetched_epoch
+                known.quiet = None
         for key in forgotten:
             partitions.pop(key, None)
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from broker.file_range import FileRange
-from broker.replication.fetch_session import Answers, FetchPartition
+from broker.replication.fetch_session import Answers, FetchPartition, Quiet
 from broker.replication.replica import Replica
 from protocol.errors import ApiError, ErrorCode, StorageError
 from protocol.ids import ZERO_UUID
@@ -105,7 +105,17 @@ def read_all(
     nothing comes out cold, and failures are left to whoever asked."""
     result = FetchResult()
     room, min_one_batch = params.max_bytes, True
+    is_follower = params.replica_id >= 0 and not manager.is_stale(params)
+    now_s = manager.clock.monotonic()
     for asked in partitions:
+        if asked.quiet is not None and is_follower and _is_quiet(asked, asked.quiet):
+            if is_first_read:
+                asked.quiet.follower.record_fetch(
+                    asked.fetch_offset, asked.log_start_offset, now_s, asked.fetch_offset, params.replica_epoch
+                )
+            result.asked[asked.quiet.replica] = asked
+            result.available[asked.quiet.replica] = 0
+            continue
         try:
             replica = manager.replica_to_read(asked)
             data, size = _read(
@@ -142,6 +152,25 @@ def read_all(
             result.size += size
         result.answers.append((asked, data))
     return result
+
+
+def _is_quiet(asked: FetchPartition, quiet: Quiet) -> bool:
+    """Whether all is as it was when the follower was told last: it reads from the log's end, knows the high watermark
+    and the log's start, and the metadata has not changed. Then the answer has nothing of this partition, and most
+    partitions are like this most of the time."""
+    replica = quiet.replica
+    partition_log, state = replica.log, replica.state
+    if (
+        partition_log.log_end_offset == asked.fetch_offset
+        and partition_log.high_watermark == asked.high_watermark
+        and partition_log.log_start_offset == asked.leader_log_start_offset
+        and state.partition_epoch == quiet.partition_epoch
+        and not replica.is_stopped
+    ):
+        replica.stats.total_fetch_requests += 1
+        return True
+    asked.quiet = None
+    return False
 
 
 def available_bytes(replica: Replica, params: FetchParams, asked: FetchPartition) -> int:
@@ -238,8 +267,11 @@ def _read(
                 aborted = _aborted(log, asked.fetch_offset, found)
         elif params.is_read_committed:
             aborted = []
-    if divergence is None and params.replica_id >= 0 and is_first_read:
-        manager.follower_fetched(replica, params, asked, log_end_offset)
+    if divergence is None and params.replica_id >= 0:
+        if is_first_read:
+            manager.follower_fetched(replica, params, asked, log_end_offset)
+        if asked.fetch_offset == log_end_offset and params.replica_id in replica.state.isr:
+            asked.quiet = Quiet(replica, replica.state.followers[params.replica_id], replica.state.partition_epoch)
     data = PartitionData(
         partition_index=asked.partition,
         high_watermark=high_watermark,

@@ -285,8 +285,7 @@ class ReplicaManager:
         """A follower asks for what follows its log's end: that is how far it has got."""
         state = replica.state
         follower = state.follower(params.replica_id, asked.current_leader_epoch)
-        known_epoch = self._image().cluster.broker_epoch(params.replica_id)
-        if params.replica_epoch != -1 and known_epoch > params.replica_epoch:
+        if self.is_stale(params):
             raise ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER, f"broker {params.replica_id} has restarted since")
         before = follower.log_end_offset
         follower.record_fetch(
@@ -299,6 +298,10 @@ class ReplicaManager:
         if follower.log_end_offset != before:
             replica.advance_high_watermark()
         replica.low_watermark_may_have_moved()
+
+    def is_stale(self, params: FetchParams) -> bool:
+        """Whether a follower's fetch is of an earlier life of its broker (KIP-903)."""
+        return -1 < params.replica_epoch < self._image().cluster.broker_epoch(params.replica_id)
 
     def maybe_shrink_isr(self, replica: Replica) -> None:
         """Leaves out the followers that have lagged for too long."""

@@ -6,11 +6,13 @@ Fetches wait at the leader for longer than the tests' deadline: nothing here may
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from broker.replication.partition import FollowerState
 from broker.replication.read_replicas import RACK_AWARE_SELECTOR
 from broker.replication.replica import Replica
 from broker.replication.source_fetcher import SourceFetcher
@@ -420,3 +422,27 @@ async def test_consumers_read_in_their_rack(tmp_path: Path) -> None:
                 assert await ask(leader, rack) == (-1, [b"x"])
             await cluster.change("t", isr=[1, 3])
             assert await ask(leader, "b") == (-1, [b"x"]), "it is not in sync"
+
+
+async def test_followers_of_partitions_where_nothing_happens_stay_in_sync(brisk: MiniCluster) -> None:
+    """They are not looked at with every fetch, and count as caught up with it all the same."""
+    await brisk.create_topic("t", 3)
+    leader = brisk.replica(1, "t")
+    async with connected(brisk.nodes[1]) as client:
+        await write(client, "t", b"x")
+        followers = leader.state.followers.values()
+        await until(lambda: all(each.log_end_offset == 1 for each in followers), "they have it")
+        for _ in range(3):
+            before_s = max(each.last_caught_up_s for each in followers)
+            await until(partial(_all_caught_up_since, followers, before_s), "they have fetched again")
+        await write(client, "t", b"y")
+        await brisk.change("t", leader=2, isr=[1, 2, 3])
+        async with connected(brisk.nodes[2]) as other:
+            await write(other, "t", b"z")
+        await brisk.change("t", leader=1, isr=[1, 2, 3])
+        await write(client, "t", b"more")
+    assert equal(brisk, "t")
+
+
+def _all_caught_up_since(followers: Iterable[FollowerState], since_s: float) -> bool:
+    return all(each.last_caught_up_s > since_s for each in followers)
