@@ -258,7 +258,7 @@ async def test_quorum_of_kafka_and_us(tmp_path: Path, dynamic: bool) -> None:
         await we_lead(ours)
         second.start()
         await followers_catch_up(ours)
-        ours.driver.resign(ours.driver.leader_and_epoch.epoch)
+        await ours.until(lambda: leadership_is_kafkas(ours))
         await kafka_leads(ours)
         leader_id = ours.driver.leader_and_epoch.leader_id
         assert leader_id is not None
@@ -321,6 +321,13 @@ async def followers_catch_up(ours: OurVoter) -> None:
                 break
             await asyncio.sleep(0.1)
     assert [voter.replica_id for voter in partition.current_voters] == [1, 2, 3]
+
+
+def leadership_is_kafkas(ours: OurVoter) -> bool:
+    """Gives up leadership, once more if we are elected again: a busy Kafka may take longer than an election's timeout."""
+    if ours.driver.is_leader:
+        ours.driver.resign(ours.driver.leader_and_epoch.epoch)
+    return ours.driver.leader_and_epoch.leader_id in KAFKA_IDS
 
 
 async def kafka_leads(ours: OurVoter) -> None:
