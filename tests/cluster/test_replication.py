@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from tests.cluster.test_quorum import DEADLINE_S, admin_of, alive
 from tests.support.cluster import COMBINED, Cluster, ClusterNode, running_cluster, until
+from tests.support.kafka_peer import run_java
 from tests.support.librdkafka import group_consumer
 from tests.support.workload import RecordedLoad, assert_nothing_lost_or_duplicated, read_values
 
@@ -89,6 +91,27 @@ def test_too_few_in_sync_replicas(cluster: Cluster) -> None:
     until(lambda: in_sync(admin, "t") == [{1, 2, 3}], "it is back")
     assert write() is None
     assert_equal(cluster, "t", 1)
+
+
+def test_a_partition_moves_to_another_broker_under_load(cluster: Cluster, tmp_path: Path) -> None:
+    admin = admin_of(*cluster.brokers)
+    topic = NewTopic("t", num_partitions=1, replica_assignment=[[1, 2]])
+    admin.create_topics([topic])["t"].result(DEADLINE_S)
+    load = RecordedLoad(cluster.bootstrap, "t", 1).start()
+    until(lambda: len(load.acknowledged) > 200, "records are acknowledged")
+    plan = tmp_path / "plan.json"
+    partitions = [{"topic": "t", "partition": 0, "replicas": [3, 2]}]
+    plan.write_text(json.dumps({"version": 1, "partitions": partitions}))
+    flags = ["--bootstrap-server", cluster.bootstrap, "--reassignment-json-file", str(plan), "--execute"]
+    done = run_java("org.apache.kafka.tools.reassign.ReassignPartitionsCommand", flags)
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+    until(lambda: in_sync(admin, "t") == [{2, 3}], "it has moved")
+    before = len(load.acknowledged)
+    until(lambda: len(load.acknowledged) > before + 200, "it goes on there")
+    load.finish()
+    assert_nothing_lost_or_duplicated(load, read_values(cluster.bootstrap, "t", 1))
+    assert content(cluster.nodes[2], "t", 0) == content(cluster.nodes[3], "t", 0) != b""
+    assert not (cluster.nodes[1].data / "t-0").exists()
 
 
 def test_a_group_goes_on_where_it_was(cluster: Cluster) -> None:
