@@ -4,6 +4,7 @@ do those of dashboards that are customary for Apache Kafka.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import threading
@@ -14,7 +15,13 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
 
 from broker.metrics.table import METRICS
 from tests.support.metrics_page import scrape
@@ -110,12 +117,12 @@ REQUESTS = [
 
 
 class Load:
-    """Produces, consumes and asks for what is not there, until it is told to stop."""
+    """Produces, consumes, changes metadata and asks for what is not there, until it is told to stop."""
 
     def __init__(self, node: BarnabasNode) -> None:
         self._node = node
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=work) for work in (self._produce, self._consume, self._err)]
+        self._threads = [threading.Thread(target=work) for work in (self._produce, self._consume, self._change)]
 
     def __enter__(self) -> None:
         for thread in self._threads:
@@ -147,10 +154,18 @@ class Load:
             consumer.poll(0.1)
         consumer.close()
 
-    def _err(self) -> None:
+    def _change(self) -> None:
         admin = AdminClient({"bootstrap.servers": self._node.bootstrap})
-        while not self._stop.wait(0.5):
-            for future in admin.delete_topics(["not-there"]).values():
+        for retention_ms in itertools.count(86_400_000):
+            if self._stop.wait(0.5):
+                break
+            setting = ConfigEntry("retention.ms", str(retention_ms), incremental_operation=AlterConfigOpType.SET)
+            resource = ConfigResource(ResourceType.TOPIC, TOPICS[0], incremental_configs=[setting])
+            asked = (
+                *admin.delete_topics(["not-there"]).values(),
+                *admin.incremental_alter_configs([resource]).values(),
+            )
+            for future in asked:
                 future.exception()
 
 

@@ -324,7 +324,8 @@ async def followers_catch_up(ours: OurVoter) -> None:
 
 
 def leadership_is_kafkas(ours: OurVoter) -> bool:
-    """Gives up leadership, once more if we are elected again: a busy Kafka may take longer than an election's timeout."""
+    """Gives up leadership, once more if we are elected again: a busy Kafka may take longer than our elections' timeout
+    is here."""
     if ours.driver.is_leader:
         ours.driver.resign(ours.driver.leader_and_epoch.epoch)
     return ours.driver.leader_and_epoch.leader_id in KAFKA_IDS

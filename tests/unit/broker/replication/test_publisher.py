@@ -52,7 +52,7 @@ async def test_many_topics_are_created_while_the_loop_goes_on(tmp_path: Path) ->
         watcher.cancel()
         assert len(node.replicas) == 300
         assert len(names(tmp_path / "data-0")) == 300
-        assert 0 < most <= 64, "so many in one turn of the loop"
+        assert 0 < most <= 150, "so many in one turn of the loop"
 
 
 async def test_deleted_logs_make_room_at_once_and_are_removed_later(tmp_path: Path) -> None:
