@@ -35,12 +35,13 @@ from protocol.apis import (
 )
 from protocol.errors import ApiError, DecodeError, ErrorCode
 from protocol.messages.header import RequestHeader
-from protocol.schema import Message, decode_prefix, encode_parts
+from protocol.schema import Decoder, Encoder, Message, decode_prefix, decoder_of, encode_parts, encoder_of
 
 log = logging.getLogger(__name__)
 
 _FIXED_HEADER = struct.Struct(">hhi")
-_CLIENT_ID_SIZE = struct.Struct(">h")
+_HEADER = struct.Struct(">hhih")
+"""With the size of the client id."""
 _RESPONSE_HEADER_0 = struct.Struct(">ii")
 _RESPONSE_HEADER_1 = struct.Struct(">iix")
 REPLICA_STATE_VERSION = 15
@@ -53,6 +54,8 @@ class ServedApi:
     __slots__ = (
         "api",
         "count_errors",
+        "decoders",
+        "encoders",
         "flexible_headers",
         "follower_stats",
         "handle",
@@ -60,6 +63,7 @@ class ServedApi:
         "lowest",
         "module",
         "request_class",
+        "response_class",
         "stats",
         "unexpected_errors",
     )
@@ -77,16 +81,29 @@ class ServedApi:
         """Requests that ended in an exception nobody expected."""
         self.handle: Callable[[Any, Any], HandlerResult] | None = None
         self.request_class: type[Message] = Message
+        self.response_class: type[Message] = Message
         versions = range(self.lowest, self.highest + 1)
         self.flexible_headers = tuple(
             (request_header_version(api.key, version) >= 2, response_header_version(api.key, version) >= 1)
             for version in versions
         )
         """By version less the lowest: is the request's header flexible, is the response's."""
+        self.decoders: list[Decoder | None] = [None] * len(versions)
+        self.encoders: list[Encoder | None] = [None] * len(versions)
+        """By version less the lowest, as far as they were needed."""
+
+    def decoder(self, version: int) -> Decoder:
+        decoder = self.decoders[version - self.lowest] = decoder_of(self.request_class, version)
+        return decoder
+
+    def encoder(self, version: int) -> Encoder:
+        encoder = self.encoders[version - self.lowest] = encoder_of(self.response_class, version)
+        return encoder
 
     def load(self) -> Callable[[Any, Any], HandlerResult]:
         self.request_class = request_class(self.api.key)
-        self.count_errors = error_counting(response_class(self.api.key))
+        self.response_class = response_class(self.api.key)
+        self.count_errors = error_counting(self.response_class)
         handle: Callable[[Any, Any], HandlerResult] = importlib.import_module(self.module).handle
         self.handle = handle
         return handle
@@ -107,10 +124,14 @@ class Dispatcher:
         return self._served
 
     def start(self, frame: Frame, connection: Connection) -> Outcome:
-        started_s = self._monotonic()
-        if len(frame) < _FIXED_HEADER.size:
+        # Every request comes through here: what is done for all of them is written out instead of called.
+        if len(frame) >= _HEADER.size:
+            key, version, correlation_id, position = _HEADER.unpack_from(frame)
+        elif len(frame) >= _FIXED_HEADER.size:
+            key, version, correlation_id = _FIXED_HEADER.unpack_from(frame)
+            position = 0
+        else:
             raise CloseConnection(f"a request of {len(frame)} bytes has no header")
-        key, version, correlation_id = _FIXED_HEADER.unpack_from(frame)
         served = self._served.get(key)
         if served is None:
             raise CloseConnection(
@@ -121,26 +142,35 @@ class Dispatcher:
                 return _encode(unsupported_api_versions(), 0, correlation_id, flexible=False)
             raise CloseConnection(f"a request for API {served.api.name} in the unsupported version {version}")
         handle = served.handle or served.load()
-        flexible_request, flexible_response = served.flexible_headers[version - served.lowest]
+        index = version - served.lowest
+        flexible_request, flexible_response = served.flexible_headers[index]
+        function, wants_view = served.decoders[index] or served.decoder(version)
         try:
-            client_id, position = _read_client_id(frame, flexible_request)
-            request, _ = decode_prefix(served.request_class, version, frame, position)
+            client_id, position = _read_client_id(frame, position, flexible_request)
+            if wants_view:
+                request, _ = function(memoryview(frame), position)
+            else:
+                request, _ = function(frame if type(frame) is bytes else bytes(frame), position)
         except DecodeError as error:
             raise CloseConnection(f"a request for {served.api.name} v{version} that cannot be read: {error}") from None
+        except (struct.error, IndexError):
+            raise CloseConnection(f"a request for {served.api.name} v{version} that ends too early") from None
         stats = served.stats
         if served.follower_stats is not None and _is_from_follower(request, version):
             stats = served.follower_stats
-        stats.by_version[version - served.lowest] += 1
+        stats.by_version[index] += 1
         context = Context(self._node, connection, key, version, correlation_id, client_id)
+        started_s = connection.started_s
         try:
             result = handle(request, context)
         except Exception as error:
             parts = self._encode_error(served, stats, request, context, error)
             stats.answered(connection.received_s, started_s, self._monotonic())
             return parts
-        if isinstance(result, Message):
+        if type(result) is served.response_class:
             served.count_errors(result, stats.errors)
-            parts = _encode(result, version, correlation_id, flexible=flexible_response)
+            encoder = served.encoders[index] or served.encoder(version)
+            parts = _encode_with(encoder, result, version, correlation_id, flexible_response)
             stats.answered(connection.received_s, started_s, self._monotonic())
             return parts
         if result is None:
@@ -254,19 +284,18 @@ def _count_nothing(response: Message, counts: ErrorCounts) -> None:
     """Until the API is loaded, there are no responses to count."""
 
 
-def _read_client_id(frame: Frame, flexible: bool) -> tuple[str | None, int]:
-    """The client id, and where the body begins."""
-    if len(frame) < 10:
-        raise DecodeError("the header ends before the client id")
-    (size,) = _CLIENT_ID_SIZE.unpack_from(frame, 8)
-    position = 10
+def _read_client_id(frame: Frame, size: int, flexible: bool) -> tuple[str | None, int]:
+    """The client id, of so many bytes, and where the body begins."""
+    position = _HEADER.size
     client_id = None
-    if size >= 0:
+    if size > 0:
         position += size
-        if position > len(frame):
-            raise DecodeError(f"a client id of {size} bytes does not fit into the request")
         # Some name themselves in Latin-1; it is no reason to refuse them.
-        client_id = frame[10:position].decode(errors="replace")
+        client_id = frame[_HEADER.size : position].decode("utf-8", "replace")
+    elif size == 0:
+        client_id = ""
+    if position > len(frame):
+        raise DecodeError("the header ends within the client id")
     if not flexible:
         return client_id, position
     if position < len(frame) and frame[position] == 0:
@@ -282,7 +311,11 @@ def _is_from_follower(request: Any, version: int) -> bool:
 
 
 def _encode(response: Message, version: int, correlation_id: int, *, flexible: bool) -> Parts:
-    parts: list[Any] = encode_parts(response, version)
+    return _encode_with(encoder_of(type(response), version), response, version, correlation_id, flexible)
+
+
+def _encode_with(encoder: Encoder, response: Message, version: int, correlation_id: int, flexible: bool) -> Parts:
+    parts: list[Any] = encode_parts(response, version, encoder)
     size = len(parts[0]) if len(parts) == 1 else sum(map(len, parts))
     if flexible:
         parts[0] = _RESPONSE_HEADER_1.pack(size + 5, correlation_id) + parts[0]

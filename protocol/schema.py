@@ -77,8 +77,10 @@ __all__ = [
     "data",
     "decode",
     "decode_prefix",
+    "decoder_of",
     "encode",
     "encode_parts",
+    "encoder_of",
     "header",
     "metadata",
     "request",
@@ -187,7 +189,7 @@ _encoders: Final[dict[tuple[type[Message], int], Encoder]] = {}
 _decoders: Final[dict[tuple[type[Message], int], Decoder]] = {}
 
 
-def _encoder_of(cls: type[Message], version: int) -> Encoder:
+def encoder_of(cls: type[Message], version: int) -> Encoder:
     encoder = _encoders.get((cls, version))
     if encoder is None:
         _check_version(cls, version)
@@ -197,7 +199,7 @@ def _encoder_of(cls: type[Message], version: int) -> Encoder:
     return encoder
 
 
-def _decoder_of(cls: type[Message], version: int) -> Decoder:
+def decoder_of(cls: type[Message], version: int) -> Decoder:
     decoder = _decoders.get((cls, version))
     if decoder is None:
         _check_version(cls, version)
@@ -213,13 +215,18 @@ def _check_version(cls: type[Message], version: int) -> None:
 
 
 def encode(message: Message, version: int) -> bytes:
-    return b"".join(_encode(message, version, []))
+    return b"".join(encode_parts(message, version))
 
 
-def encode_parts(message: Message, version: int) -> list[Buffer]:
-    """As `encode`, in pieces that follow one another: large values of records fields stay the buffers they were."""
+def encode_parts(message: Message, version: int, encoder: Encoder | None = None) -> list[Buffer]:
+    """As `encode`, in pieces that follow one another: large values of records fields stay the buffers they were.
+    `encoder` is for who has it at hand."""
     cuts: list[int] = []
-    parts = _encode(message, version, cuts)
+    parts: list[Buffer] = []
+    try:
+        (encoder or encoder_of(type(message), version))(message, parts, cuts)
+    except (struct.error, TypeError, AttributeError, UnicodeEncodeError) as error:
+        raise EncodeError(f"{type(message).__name__} does not fit version {version}: {error}") from error
     if not cuts:
         return [b"".join(parts)]
     joined: list[Buffer] = []
@@ -234,16 +241,6 @@ def encode_parts(message: Message, version: int) -> list[Buffer]:
     return joined
 
 
-def _encode(message: Message, version: int, cuts: list[int]) -> list[Buffer]:
-    encoder = _encoder_of(type(message), version)
-    parts: list[Buffer] = []
-    try:
-        encoder(message, parts, cuts)
-    except (struct.error, TypeError, AttributeError, UnicodeEncodeError) as error:
-        raise EncodeError(f"{type(message).__name__} does not fit version {version}: {error}") from error
-    return parts
-
-
 def decode(cls: type[M], version: int, data: Buffer, position: int = 0, *, exact: bool = False) -> M:
     """The message that begins at `position`. What follows it is ignored, as Kafka does for requests and responses;
     with `exact` it is a DecodeError, as Kafka's metadata records have it."""
@@ -255,7 +252,7 @@ def decode(cls: type[M], version: int, data: Buffer, position: int = 0, *, exact
 
 def decode_prefix(cls: type[M], version: int, data: Buffer, position: int) -> tuple[M, int]:
     """The message that begins at `position`, and the position after it."""
-    function, wants_view = _decoder_of(cls, version)
+    function, wants_view = decoder_of(cls, version)
     if wants_view:
         if type(data) is not memoryview:
             data = memoryview(data)

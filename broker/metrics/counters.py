@@ -59,12 +59,17 @@ class RequestStats:
     def answered(self, received_s: float, started_s: float, now_s: float) -> None:
         """A request that waited for nothing."""
         # `Durations.add`, three times over: calls would cost as much as the work. Of the parts, no sums are shown.
-        queue, local = self.queue.counts, self.local.counts
-        queue[bisect_left(BOUNDS_S, started_s - received_s)] += 1
-        local[bisect_left(BOUNDS_S, now_s - started_s)] += 1
-        total_s = now_s - received_s
-        self.total.counts[bisect_left(BOUNDS_S, total_s)] += 1
-        self.total.sum_s += total_s
+        total, total_s = self.total, now_s - received_s
+        bucket = bisect_left(BOUNDS_S, total_s)
+        total.counts[bucket] += 1
+        total.sum_s += total_s
+        if started_s == received_s:
+            # As nearly always: it was started at once, by one reading of the clock.
+            self.queue.counts[0] += 1
+            self.local.counts[bucket] += 1
+        else:
+            self.queue.counts[bisect_left(BOUNDS_S, started_s - received_s)] += 1
+            self.local.counts[bisect_left(BOUNDS_S, now_s - started_s)] += 1
 
     def waited(self, received_s: float, started_s: float, parked_s: float, now_s: float) -> None:
         """A request whose handler had done its part at `parked_s`."""

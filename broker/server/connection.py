@@ -124,6 +124,7 @@ class Connection(asyncio.BufferedProtocol):
         "principal",
         "received_s",
         "receiving_since_s",
+        "started_s",
     )
 
     def __init__(self, server: Server, listener_name: str) -> None:
@@ -150,6 +151,8 @@ class Connection(asyncio.BufferedProtocol):
         self.receiving_since_s = 0.0
         self.received_s = 0.0
         """When the last bytes of the requests that wait to be started had come."""
+        self.started_s = 0.0
+        """When the request was started that is being started."""
         self.listener_name = listener_name
         self.principal = "User:ANONYMOUS"
         self.client_host = ""
@@ -192,22 +195,33 @@ class Connection(asyncio.BufferedProtocol):
         return False
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._receiver.buffer(sparing=self._server.memory.is_exhausted)
+        server, memory = self._server, self._server.memory
+        if self._receiver.has_partial or memory.used_bytes > memory.limit_bytes:
+            return self._receiver.buffer(sparing=memory.is_exhausted)
+        return server.scratch
 
     def buffer_updated(self, nbytes: int) -> None:
-        receiver = self._receiver
-        self.last_active_s = self._server.wheel.now_s
+        server, receiver = self._server, self._receiver
+        self.last_active_s = server.wheel.now_s
+        if not (
+            receiver.has_partial
+            or self._answers
+            or self._frames
+            or self._out
+            or self._held
+            or self._charged_bytes
+            or self._write_paused
+            or self._closing is not None
+        ):
+            # As nearly always: nothing else is under way, so one whole request needs none of the accounts below.
+            frame = receiver.only_frame(nbytes)
+            if frame is not None:
+                self.received_s = self.started_s = server.monotonic()
+                self._start_alone(frame)
+                return
         frames = receiver.received(nbytes)
         if frames:
-            self.received_s = self._server.clock.monotonic()
-        if len(frames) == 1 and not self._frames and self._can_start():
-            # As nearly always; `_run_queued` would do the same.
-            self._in_batch = True
-            self._start(frames[0])
-            self._in_batch = False
-            if self._out:
-                self._pump()
-        elif frames:
+            self.received_s = server.monotonic()
             self._frames.extend(frames)
             for frame in frames:
                 self._queued_bytes += len(frame)
@@ -324,15 +338,29 @@ class Connection(asyncio.BufferedProtocol):
         self._run_scheduled = False
         self._run()
 
-    def _start(self, frame: Frame) -> None:
+    def _start_alone(self, frame: Frame) -> None:
+        """Starts a request where no other is under way, nor an answer unsent."""
         try:
             outcome = self._server.start_request(frame, self)
-        except CloseConnection as refusal:
-            self._refuse(str(refusal))
+        except Exception as error:
+            self._not_started(error)
             return
-        except Exception:
-            log.exception("a request of %s could not be started", self.client_host)
-            self._refuse("an error in the server")
+        if isinstance(outcome, list):
+            part = outcome[0]
+            if len(outcome) == 1 and self._transport is not None and not isinstance(part, FileRange):
+                self._transport.write(part)
+            else:
+                self._send(outcome)
+        elif outcome is not None:
+            self._answer_later(outcome, len(frame))
+            self._control_reading()
+
+    def _start(self, frame: Frame) -> None:
+        self.started_s = self._server.monotonic()
+        try:
+            outcome = self._server.start_request(frame, self)
+        except Exception as error:
+            self._not_started(error)
             return
         if isinstance(outcome, list):
             if self._answers:
@@ -342,10 +370,21 @@ class Connection(asyncio.BufferedProtocol):
                 self._answers.append(slot)
             else:
                 self._send(outcome)
-        elif isinstance(outcome, Parked):
-            self._await_parked(self._begin(len(frame) if outcome.retains_request else 0), outcome)
+        elif outcome is not None:
+            self._answer_later(outcome, len(frame))
+
+    def _not_started(self, error: Exception) -> None:
+        if isinstance(error, CloseConnection):
+            self._refuse(str(error))
+            return
+        log.error("a request of %s could not be started", self.client_host, exc_info=error)
+        self._refuse("an error in the server")
+
+    def _answer_later(self, outcome: Outcome, frame_bytes: int) -> None:
+        if isinstance(outcome, Parked):
+            self._await_parked(self._begin(frame_bytes if outcome.retains_request else 0), outcome)
         elif isinstance(outcome, Held):
-            self._hold(self._begin(len(frame)), outcome)
+            self._hold(self._begin(frame_bytes), outcome)
 
     def _begin(self, retained_bytes: int) -> _Slot:
         slot = _Slot(retained_bytes)

@@ -61,6 +61,7 @@ class Server:
         self.wheel = IdleWheel(limits.max_idle_s, clock.monotonic())
         self.loop = asyncio.get_running_loop()
         self.clock = clock
+        self.monotonic = clock.monotonic
         self.accepted: Counter[str] = Counter()
         """Connections since the start, by listener."""
         self.closed_count: Counter[str] = Counter()

@@ -24,7 +24,7 @@ _SIZE = struct.Struct(">i")
 
 
 class Receiver:
-    __slots__ = ("_filled", "_frame", "_max_bytes", "_rest", "_scratch", "_size", "failure")
+    __slots__ = ("_filled", "_frame", "_max_bytes", "_rest", "_scratch", "_size", "failure", "has_partial")
 
     def __init__(self, scratch: memoryview, max_bytes: int) -> None:
         self._scratch = scratch
@@ -35,10 +35,8 @@ class Receiver:
         self._filled = 0
         self._size = 0
         self.failure: DecodeError | None = None
-
-    @property
-    def has_partial(self) -> bool:
-        return self._frame is not None or bool(self._rest)
+        self.has_partial = False
+        """Whether a part of a frame, or of its size, has come."""
 
     @property
     def partial_bytes(self) -> int:
@@ -64,6 +62,14 @@ class Receiver:
             return self._scratch[len(rest) : SPARING_BYTES] if sparing else self._scratch[len(rest) :]
         return self._scratch[:SPARING_BYTES] if sparing else self._scratch
 
+    def only_frame(self, count: int) -> bytes | None:
+        """What came is one frame and nothing else, as nearly always: that frame. Else None, and `received` has to be
+        called. Not while there is a part of one."""
+        scratch = self._scratch
+        if count < 4 or count > self._max_bytes or _SIZE.unpack_from(scratch)[0] != count - 4:
+            return None
+        return bytes(scratch[4:count])
+
     def received(self, count: int) -> list[bytes | bytearray]:
         """Takes `count` bytes that were put into `buffer()`; returns the frames now whole, without their size."""
         frame = self._frame
@@ -75,6 +81,7 @@ class Receiver:
         if self._filled < self._size:
             return []
         self._frame = None
+        self.has_partial = False
         return [frame]
 
     def _split(self, end: int) -> list[bytes | bytearray]:
@@ -85,6 +92,7 @@ class Receiver:
             (size,) = _SIZE.unpack_from(scratch, position)
             if size < 0 or size > self._max_bytes:
                 self.failure = DecodeError(f"a request of {size} bytes, the limit is {self._max_bytes}")
+                self.has_partial = False
                 return frames
             start = position + 4
             position = start + size
@@ -93,6 +101,7 @@ class Receiver:
                 return frames
             frames.append(bytes(scratch[start:position]))
         self._rest = bytes(scratch[position:end])
+        self.has_partial = position < end
         return frames
 
     def _begin(self, size: int, first: memoryview) -> None:
@@ -103,3 +112,4 @@ class Receiver:
         frame = bytearray(size if size <= FORESEEN * enough else enough)
         frame[: self._filled] = first
         self._frame = frame
+        self.has_partial = True
