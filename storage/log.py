@@ -23,10 +23,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+import msgspec
 
 from protocol.errors import ApiError, ErrorCode, StorageError
 from protocol.ids import TopicPartition, Uuid
+from protocol.records.batch import HEADER_BYTES
 from protocol.wire import Buffer
 from storage import checkpoints
 from storage.failures import TransientStorageError, storage_error
@@ -50,10 +53,13 @@ from storage.validation import AppendOrigin, ValidatedAppend, validate_assigned
 
 __all__ = ["NO_TIMESTAMP", "AppendInfo", "Deletion", "Log", "TimestampAndOffset", "remove_files"]
 
+_NEVER: Final = -1
+"""No batch fits below."""
+
 logger = logging.getLogger(__name__)
 
 
-class AppendInfo(NamedTuple):
+class AppendInfo(msgspec.Struct, frozen=True, gc=False):
     """What an append did. A duplicate of an earlier batch was not written; the offsets are those of the earlier one."""
 
     first_offset: int
@@ -126,6 +132,11 @@ class Log(ReadableLog):
         self._names_changed = not are_names_synced
         self._names_removed = False
         self._active_at_open = self.active
+        # What certainly goes into the active segment: batches that end, whose last offset is and whose largest
+        # timestamp is at most here. Found by `_is_roll_due`, void when the segment or the configuration changes.
+        self._fitting_size = _NEVER
+        self._fitting_offset = _NEVER
+        self._fitting_timestamp = _NEVER
         self._parent_synced = is_parent_synced
         self._update_first_unstable_offset()
 
@@ -223,7 +234,52 @@ class Log(ReadableLog):
         ApiError where the producer's state or the segment size forbids it.
         """
         append.assign(self.log_end_offset, leader_epoch)
+        if origin is AppendOrigin.CLIENT:
+            info = self._append_plain(append)
+            if info is not None:
+                return info
         return self._append(append, origin, guard, transaction_version, now_ms)
+
+    def _append_plain(self, append: ValidatedAppend) -> AppendInfo | None:
+        """What `_append` does, for what nearly every append of a client is: it surely fits into the active segment, the
+        leader is the same as before, and it is the next of its producer, or of nobody. Else None, and nothing is done.
+        """
+        batch, last_offset = append.batches[0], append.last_offset
+        segment, state = self.active, self.producer_state
+        if (
+            segment.size + append.size > self._fitting_size
+            or last_offset > self._fitting_offset
+            or append.max_timestamp > self._fitting_timestamp
+            or batch.partition_leader_epoch != self.leader_epochs.latest
+            or self.failure is not None
+        ):
+            return None
+        producer = None
+        if batch.producer_id >= 0:
+            producer = state.next_in_order(batch)
+            if producer is None:
+                return None
+        try:
+            segment.append(append)
+        except OSError as e:
+            raise self._write_failed(e) from e
+        try:
+            self.log_end_offset = state.map_end_offset = last_offset + 1
+            if producer is not None:
+                producer.add_batch_in_order(batch)
+        except BaseException as e:
+            self.failure = StorageError(self.log_dir, f"{self.topic_partition}: {e!r} after a write")
+            raise
+        return AppendInfo(
+            append.first_offset,
+            last_offset,
+            append.max_timestamp,
+            append.log_append_time,
+            self.log_start_offset,
+            append.size,
+            append.records_count,
+            False,
+        )
 
     def append_as_follower(self, records: Buffer, *, leader_epoch: int, now_ms: int) -> AppendInfo:
         """Batches as the leader has them. UnexpectedAppendOffset if they begin before the log's end."""
@@ -363,12 +419,18 @@ class Log(ReadableLog):
             return True
         if not size:
             return False
-        entries = len(segment.offset_index.positions)
-        return (
-            segment.time_waited_for_roll(now_ms, append.max_timestamp) > config.segment_ms - segment.roll_jitter_ms
-            or entries >= config.offset_index_entries_max
-            or len(segment.time_index.timestamps) >= config.time_index_entries_max
+        entries_left = min(
+            config.offset_index_entries_max - len(segment.offset_index.positions),
+            config.time_index_entries_max - len(segment.time_index.timestamps),
         )
+        longest_ms = config.segment_ms - segment.roll_jitter_ms
+        if segment.time_waited_for_roll(now_ms, append.max_timestamp) > longest_ms or entries_left <= 0:
+            return True
+        # A batch gets one entry of an index at most, and has a header at least.
+        self._fitting_size = min(config.segment_bytes, size + entries_left * HEADER_BYTES)
+        self._fitting_offset = segment.base_offset + RELATIVE_OFFSET_MAX
+        self._fitting_timestamp = segment.first_timestamp + longest_ms if segment.first_timestamp >= 0 else _NEVER
+        return False
 
     def roll(self, now_ms: int) -> None:
         """Begin a new segment at the log's end, unless the active one is empty."""
@@ -427,6 +489,7 @@ class Log(ReadableLog):
 
     def _activate(self, segment: Segment, segments: list[Segment]) -> None:
         segment.activate()
+        self._fitting_size = _NEVER
         self.segments = segments
         self.active = segment
         self._names_changed = True
@@ -472,7 +535,9 @@ class Log(ReadableLog):
         assert offset <= self.log_end_offset, (offset, self.log_end_offset)
         if offset <= self.high_watermark:
             return False
-        self._set_high_watermark(offset)
+        self.high_watermark = offset
+        if self._first_unstable_offset is not None:
+            self._set_high_watermark(offset)
         return True
 
     def advance_log_start_offset(self, offset: int) -> bool:
@@ -793,6 +858,7 @@ class Log(ReadableLog):
 
     def update_config(self, config: LogConfig) -> None:
         self.config = config
+        self._fitting_size = _NEVER
         self.producer_state.producer_id_expiration_ms = config.producer_id_expiration_ms
 
     @property

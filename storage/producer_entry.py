@@ -90,6 +90,10 @@ class VerificationStateEntry:
             self.lowest_sequence = sequence
 
 
+_new: Final = tuple.__new__
+"""As `BatchMetadata(...)`, which is a call of Python more."""
+
+
 class ProducerStateEntry:
     """One producer. `batches` are the last ones of the current epoch, oldest first."""
 
@@ -171,7 +175,7 @@ class ProducerStateEntry:
         """Takes in a batch that was written, and of which `is_followed_by` was true."""
         delta, timestamp = batch.last_offset_delta, batch.max_timestamp
         last_sequence = (batch.base_sequence + delta) & SEQUENCE_MAX
-        added = BatchMetadata(last_sequence, batch.base_offset + delta, delta, timestamp)
+        added = _new(BatchMetadata, (last_sequence, batch.base_offset + delta, delta, timestamp))
         self.batches = (*self.batches[1 - BATCHES_RETAINED :], added)
         self.last_timestamp = timestamp
 

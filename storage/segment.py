@@ -341,9 +341,9 @@ class Segment:
         for batch in append.batches:
             if batch.max_timestamp > self.max_timestamp:
                 self.max_timestamp = batch.max_timestamp
-                self.offset_of_max_timestamp = batch.last_offset
+                self.offset_of_max_timestamp = batch.base_offset + batch.last_offset_delta
             if since_entry > self.index_interval_bytes:
-                self._index(batch.last_offset, position)
+                self._index(batch.base_offset + batch.last_offset_delta, position)
                 since_entry = 0
             position += batch.size
             since_entry += batch.size
@@ -392,6 +392,11 @@ class Segment:
         if self._rolling_timestamp is not None and self._rolling_timestamp >= 0:
             return timestamp - self._rolling_timestamp
         return now_ms - self.created_ms
+
+    @property
+    def first_timestamp(self) -> int:
+        """The largest of the first batch, as far as it was asked for; -1 if it has none."""
+        return NO_TIMESTAMP if self._rolling_timestamp is None else self._rolling_timestamp
 
     def _first_timestamp(self) -> int:
         header = self.file().pread(HEADER_BYTES, 0)

@@ -20,6 +20,7 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 import msgspec
+from crc32c import crc32c
 
 from protocol.errors import ApiError, DecodeError, ErrorCode
 from protocol.records.batch import (
@@ -44,6 +45,7 @@ from protocol.records.walk import (
     NO_KEY,
     MalformedRecords,
     RecordFault,
+    walk,
     walk_records,
 )
 from protocol.wire import Buffer
@@ -157,7 +159,7 @@ class ValidatedAppend:
         self._tail = tail
         self.size = size
         self.first_offset = batches[0].base_offset if batches else -1
-        self.last_offset = batches[-1].last_offset if batches else -1
+        self.last_offset = batches[-1].base_offset + batches[-1].last_offset_delta if batches else -1
         self.log_append_time = log_append_time
         self.max_timestamp = NO_TIMESTAMP
         self.offset_of_max_timestamp = -1
@@ -168,7 +170,7 @@ class ValidatedAppend:
             self.records_count += batch.records_count
             if batch.max_timestamp > self.max_timestamp:
                 self.max_timestamp = batch.max_timestamp
-                self.offset_of_max_timestamp = batch.last_offset
+                self.offset_of_max_timestamp = batch.base_offset + batch.last_offset_delta
 
     def assign(self, first_offset: int, leader_epoch: int) -> None:
         """Give the one batch its place in the log, and `buffers` its bytes."""
@@ -217,6 +219,10 @@ def prepare_append(
     `allow_zstd` is False for Produce requests before version 7.
     """
     view = memoryview(records)
+    if origin is AppendOrigin.CLIENT:
+        append = _prepare_plain(view, rules, now_ms)
+        if append is not None:
+            return append
     batch = _plain_batch(view, rules, allow_zstd) if origin is AppendOrigin.CLIENT else None
     if batch is None:
         batch = _only_batch(view, rules, origin, allow_zstd)
@@ -284,6 +290,43 @@ def _read(view: memoryview, position: int, end: int) -> RecordBatch | None:
         return read_batch(view, position, end)
     except DecodeError as error:
         raise RecordValidationError(ErrorCode.CORRUPT_MESSAGE, str(error)) from None
+
+
+def _prepare_plain(view: memoryview, rules: ValidationRules, now_ms: int) -> ValidatedAppend | None:
+    """All of `prepare_append` for a client's batch that is stored as it is: not compressed, with its own timestamps, and
+    nothing about it to be refused. Else None, and the steps one by one have to tell what it is."""
+    size = len(view)
+    if (
+        not HEADER_BYTES <= size <= rules.max_message_bytes
+        or view[_MAGIC_POSITION] != CURRENT_MAGIC
+        or rules.compression
+        or rules.timestamp_type != CREATE_TIME
+    ):
+        return None
+    batch = RecordBatch(view)
+    count = batch.records_count
+    if (
+        batch.attributes
+        or batch.size != size
+        or batch.base_offset
+        or not 0 < count == batch.last_offset_delta + 1
+        or (batch.producer_id >= 0 and batch.base_sequence < 0)
+        or crc32c(view[ATTRIBUTES_POSITION:], 0, 0) != batch.crc
+    ):
+        return None
+    earliest, latest = now_ms - rules.timestamp_before_max_ms, now_ms + rules.timestamp_after_max_ms
+    fault, _, max_timestamp, found = walk(
+        view[HEADER_BYTES:],
+        count,
+        batch.base_timestamp,
+        earliest if earliest > INT64_MIN else INT64_MIN,
+        latest if latest < INT64_MAX else INT64_MAX,
+        rules.is_compacted,
+        1,
+    )
+    if fault or found or max_timestamp != batch.max_timestamp:
+        return None
+    return ValidatedAppend([batch], [view[_ASSIGNED_BYTES:]], size=size)
 
 
 def _plain_batch(view: memoryview, rules: ValidationRules, allow_zstd: bool) -> RecordBatch | None:

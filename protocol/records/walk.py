@@ -83,7 +83,7 @@ def walk_records(
 
     A timestamp of -1 means none and is always in range.
     """
-    fault, index, largest, found = _walk(
+    fault, index, largest, found = walk(
         payload, count, base_timestamp, timestamp_min, timestamp_max, require_key, faults_max
     )
     if fault:
@@ -264,4 +264,5 @@ def decode_records(payload: Buffer, count: int) -> list[RawRecord]:
 
 
 NATIVE: Final = _native is not None
-_walk: Final = walk_pure if _native is None else _native.walk
+walk: Final = walk_pure if _native is None else _native.walk
+"""As `walk_pure` tells; `walk_records` makes an exception and objects of it."""
