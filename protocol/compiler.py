@@ -44,6 +44,12 @@ def resolve(cls: type[Message]) -> tuple[ResolvedField, ...]:
     )
 
 
+def shared_default(cls: type[Message], name: str) -> Any:
+    """The default of a field that is a struct, as encoders know it: a message that holds this very object is spared the
+    comparison. Nobody may change it."""
+    return next(resolved.default for resolved in resolve(cls) if resolved.name == name)
+
+
 def _struct_in(hint: Any) -> type[Message] | None:
     for part in typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,):
         candidate = typing.get_args(part)[0] if typing.get_origin(part) is list else part

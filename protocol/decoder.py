@@ -60,7 +60,12 @@ class DecoderSource(Source):
     def varint_prefix(self) -> str:
         n = self.flush("B")
         with self.block(f"if {n} > 127:"):
-            self.line(f"{n}, pos = continue_unsigned_varint(data, pos, {n})")
+            # Records are nearly always longer than one byte can tell; for two, a call would cost more than the work.
+            with self.block("if data[pos] < 128:"):
+                self.line(f"{n} += (data[pos] - 1) << 7")
+                self.line("pos += 1")
+            with self.block("else:"):
+                self.line(f"{n}, pos = continue_unsigned_varint(data, pos, {n})")
         return n
 
     def struct(self, cls: type[Message]) -> str:

@@ -92,7 +92,8 @@ class EncoderSource(Source):
         if default in ([], "", b""):
             return f"{value} or {value} is None" if resolved.field.nullable != "none" else value
         if isinstance(default, Message):
-            return f"{value} != {self.constant('default', default)}"
+            constant = self.constant("default", default)
+            return f"{value} is not {constant} and {value} != {constant}"
         return f"{value} != {default!r}"
 
     def tags(self, cls: type[Message], source: str, tagged: list[ResolvedField]) -> None:

@@ -18,6 +18,7 @@ from protocol.ids import OffsetAndEpoch, TopicPartition
 from protocol.records.compression import DEFAULT_MAX_DECOMPRESSED_BYTES
 from storage import transaction_index
 from storage.failures import storage_error
+from storage.files import File
 from storage.leader_epochs import LeaderEpochs
 from storage.log_slice import LogSlice
 from storage.segment import Segment
@@ -82,6 +83,19 @@ class ReadableLog:
         except OSError as e:
             raise self._read_failed(e, start_offset) from e
         return self._empty_slice(start_offset, segments[-1])
+
+    def locate_recent(self, start_offset: int, max_bytes: int, max_offset: int) -> tuple[File, int, int] | None:
+        """File, position and size of what `read` would give, where both ends are known without a look into the file, as
+        for those who follow the latest appends. Else None, and `read` has to search."""
+        segment = self.segments[-1]
+        # Taken once: a truncation begins a new dictionary.
+        positions = segment.positions
+        position, end = positions.get(start_offset), positions.get(max_offset)
+        if position is None or end is None or not 0 < end - position <= max_bytes or not segment.is_open:
+            return None
+        if start_offset < self.log_start_offset or max_offset > self.log_end_offset:
+            return None
+        return segment.file(), position, end - position
 
     def _read_segment(
         self,

@@ -220,7 +220,7 @@ def prepare_append(
     """
     view = memoryview(records)
     if origin is AppendOrigin.CLIENT:
-        append = _prepare_plain(view, rules, now_ms)
+        append = prepare_plain(view, rules, now_ms)
         if append is not None:
             return append
     batch = _plain_batch(view, rules, allow_zstd) if origin is AppendOrigin.CLIENT else None
@@ -292,7 +292,7 @@ def _read(view: memoryview, position: int, end: int) -> RecordBatch | None:
         raise RecordValidationError(ErrorCode.CORRUPT_MESSAGE, str(error)) from None
 
 
-def _prepare_plain(view: memoryview, rules: ValidationRules, now_ms: int) -> ValidatedAppend | None:
+def prepare_plain(view: memoryview, rules: ValidationRules, now_ms: int) -> ValidatedAppend | None:
     """All of `prepare_append` for a client's batch that is stored as it is: not compressed, with its own timestamps, and
     nothing about it to be refused. Else None, and the steps one by one have to tell what it is."""
     size = len(view)

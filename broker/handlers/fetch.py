@@ -28,7 +28,7 @@ LEADER_ENDPOINTS_VERSION = 16
 def handle(request: FetchRequest, context: RequestContext) -> HandlerResult:
     node, version = context.node, context.api_version
     params = _params(request, version, node.config.fetch_max_bytes, context.listener_name)
-    session = node.fetch_sessions.open(request, version, node.metadata.topic_name, is_follower=params.is_from_follower)
+    session = node.fetch_sessions.open(request, version, node.metadata.topic_name, is_follower=params.replica_id >= 0)
     if session.error != ErrorCode.NONE or not session.partitions:
         return _response(session, params, [], context)
     answers = node.replicas.fetch(params, session.partitions)
@@ -58,33 +58,34 @@ def _params(request: FetchRequest, version: int, fetch_max_bytes: int, listener_
 def _response(session: FetchContext, params: FetchParams, answers: Answers, context: RequestContext) -> FetchResponse:
     error, session_id, answers = session.finish(answers)
     topics_stats = context.node.replicas.topics_stats.by_name
-    leaders = Leaders(context)
+    leaders = None
     topics: list[FetchResponse.FetchableTopicResponse] = []
     topic = None
     for asked, data in answers:
         if data.error_code:
+            leaders = leaders or Leaders(context)
             _adapt_error(asked.topic, data, leaders, context.api_version)
         elif data.records and asked.topic in topics_stats:
             _count_out(topics_stats[asked.topic], data.records, params)
         if topic is None or topic.topic_id != asked.topic_id or topic.topic != (asked.topic or ""):
-            topic = FetchResponse.FetchableTopicResponse(topic=asked.topic or "", topic_id=asked.topic_id)
-            topic.partitions = []
+            topic = FetchResponse.FetchableTopicResponse(
+                topic=asked.topic or "", topic_id=asked.topic_id, partitions=[data]
+            )
             topics.append(topic)
-        topic.partitions.append(data)
-    return FetchResponse(
-        error_code=error,
-        session_id=session_id,
-        responses=topics,
-        node_endpoints=[
+        else:
+            topic.partitions.append(data)
+    response = FetchResponse(error_code=error, session_id=session_id, responses=topics)
+    if leaders is not None:
+        response.node_endpoints = [
             FetchResponse.NodeEndpoint(node_id=node_id, host=where.host, port=where.port, rack=rack)
             for node_id, where, rack in leaders.endpoints()
-        ],
-    )
+        ]
+    return response
 
 
 def _count_out(stats: TopicStats, records: Any, params: FetchParams) -> None:
     size = records[0].size if isinstance(records, list) else len(records)
-    if params.is_from_follower:
+    if params.replica_id >= 0:
         stats.replication_bytes_out += size
     else:
         stats.bytes_out += size

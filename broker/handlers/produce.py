@@ -25,6 +25,7 @@ from broker.handlers.leaders import Leaders
 from broker.replication.delayed import DelayedProduce, OffsetQueue, Settle
 from broker.replication.replica import ACKS_ALL, Replica
 from broker.server.connection import CloseConnection
+from protocol.compiler import shared_default
 from protocol.errors import ApiError, ErrorCode
 from protocol.messages.produce import ProduceRequest, ProduceResponse
 from protocol.records.batch import CURRENT_MAGIC, LOG_OVERHEAD_BYTES
@@ -33,6 +34,7 @@ from storage.validation import (
     RecordValidationError,
     ValidatedAppend,
     prepare_append,
+    prepare_plain,
     recompresses,
 )
 
@@ -74,9 +76,10 @@ _ATTRIBUTES_LOW_BYTE: Final = 22
 _TRANSACTIONAL: Final = 0x10
 _COMPRESSION: Final = 0x07
 
+_ANSWERED_ACKS: Final = (-1, 1)
 _NO_RECORDS: Final = memoryview(b"")
 # Shared by all partitions that do not set it; nothing ever changes it.
-_NO_LEADER: Final = ProduceResponse.LeaderIdAndEpoch()
+_NO_LEADER: Final = shared_default(PartitionResponse, "current_leader")
 _NOT_LEADER: Final = int(ErrorCode.NOT_LEADER_OR_FOLLOWER)
 
 
@@ -95,6 +98,11 @@ class _Append:
 
 
 def handle(request: ProduceRequest, context: RequestContext) -> HandlerResult:
+    topics = request.topic_data
+    if len(topics) == 1 and len(topics[0].partition_data) == 1:
+        answer = _handle_plain(request, context)
+        if answer is not None:
+            return answer
     response, appends = _plan(request, context)
     now_ms = context.node.clock.wall_ms()
     allow_zstd = context.api_version >= ZSTD_VERSION
@@ -109,6 +117,61 @@ def handle(request: ProduceRequest, context: RequestContext) -> HandlerResult:
         ):
             return _handle_slowly(request, context, response, appends)
     return _append_all(request.acks, request.timeout_ms, context, response, appends, now_ms)
+
+
+def _handle_plain(
+    request: ProduceRequest, context: RequestContext
+) -> ProduceResponse | asyncio.Future[Any] | None:
+    """What all the steps below come to for a plain batch to one partition, which small requests nearly always are: what
+    they cost is the number of calls. None, and nothing is done, if there is anything else to it."""
+    (topic,) = request.topic_data
+    (data,) = topic.partition_data
+    acks, node, records = request.acks, context.node, data.records
+    replicas = node.replicas
+    name: str | None = topic.name
+    by_id = context.api_version >= TOPIC_ID_VERSION
+    if by_id:
+        name = node.metadata.topic_name(topic.topic_id)
+    if name is None or name in INTERNAL_TOPICS or acks not in _ANSWERED_ACKS or records is None:
+        return None
+    replica = replicas.find(name, data.index)
+    if (
+        replica is None
+        or (by_id and replica.topic_id != topic.topic_id)
+        or not replica.state.is_leader
+        or replica.writes is not None
+        or replicas.slow_directories.slow
+    ):
+        return None
+    now_ms = node.clock.wall_ms()
+    batch = prepare_plain(records, replica.settings.rules, now_ms)  # type: ignore[arg-type]
+    if batch is None:
+        return None
+    response = PartitionResponse(index=data.index, base_offset=-1, current_leader=_NO_LEADER)
+    whole = ProduceResponse(
+        responses=[
+            ProduceResponse.TopicProduceResponse(
+                name=topic.name, topic_id=topic.topic_id, partition_responses=[response]
+            )
+        ]
+    )
+    try:
+        info = replica.append(batch, acks, now_ms)
+    except Exception as error:
+        append = _Append(response, replica, records)  # type: ignore[arg-type]
+        append.batch = batch
+        _append_failed(append, error)
+        return _finished(whole, context)
+    if replica.log.high_watermark <= info.last_offset or replica.settings.is_synced:
+        append = _Append(response, replica, records)  # type: ignore[arg-type]
+        _appended(append, info, acks)
+        return _answer(acks, request.timeout_ms, context, whole, [append])
+    response.base_offset = info.first_offset
+    response.log_append_time_ms = info.log_append_time
+    response.log_start_offset = info.log_start_offset
+    if acks == ACKS_ALL:
+        response.error_code = replica.state.acknowledgement
+    return whole
 
 
 async def _handle_slowly(
@@ -260,17 +323,21 @@ def _append(append: _Append, batch: ValidatedAppend, acks: int, now_ms: int) -> 
     """A future where the append is put off."""
     try:
         info = append.replica.append_in_turn(batch, acks, now_ms)
-    except ApiError as error:
-        _refuse(append, error)
-        return None
-    except Exception:
-        # The disk failed, or the state of the log is in doubt: it is offline by now, and the reason has been logged.
-        append.response.error_code = ErrorCode.KAFKA_STORAGE_ERROR
+    except Exception as error:
+        _append_failed(append, error)
         return None
     if isinstance(info, asyncio.Future):
         return info
     _appended(append, info, acks)
     return None
+
+
+def _append_failed(append: _Append, error: Exception) -> None:
+    if isinstance(error, ApiError):
+        _refuse(append, error)
+    else:
+        # The disk failed, or the state of the log is in doubt: it is offline by now, and the reason has been logged.
+        append.response.error_code = ErrorCode.KAFKA_STORAGE_ERROR
 
 
 def _appended(append: _Append, info: AppendInfo, acks: int) -> None:

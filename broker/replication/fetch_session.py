@@ -123,21 +123,26 @@ class FetchSession:
         self.last_used_s = now_s
         self.epoch = next_epoch(INITIAL_EPOCH)
 
-    def update(self, asked: Partitions, forgotten: Iterable[PartitionKey]) -> None:
-        partitions = self.partitions
-        for key, partition in asked.items():
-            known = partitions.get(key)
-            if known is None:
-                partitions[key] = partition
-            else:
-                known.max_bytes = partition.max_bytes
-                known.fetch_offset = partition.fetch_offset
-                known.log_start_offset = partition.log_start_offset
-                known.current_leader_epoch = partition.current_leader_epoch
-                known.last_fetched_epoch = partition.last_fetched_epoch
-                known.quiet = None
-        for key in forgotten:
-            partitions.pop(key, None)
+    def update(self, request: FetchRequest, name_of: NameOf) -> bool:
+        """Takes over what an incremental request asks for; false if that is nothing."""
+        partitions, uses_topic_ids, is_changed = self.partitions, self.uses_topic_ids, False
+        for topic in request.topics:
+            name: Uuid | str = topic.topic_id if uses_topic_ids else topic.topic
+            for partition in topic.partitions:
+                is_changed = True
+                key = (name, partition.partition)
+                known = partitions.get(key)
+                if known is None:
+                    topic_name = name_of(topic.topic_id) if uses_topic_ids else topic.topic
+                    partitions[key] = FetchPartition(topic_name, topic.topic_id, partition)
+                else:
+                    known.update(partition)
+                    known.quiet = None
+        if request.forgotten_topics_data:
+            is_changed = True
+            for key in _forgotten(request, uses_topic_ids=uses_topic_ids):
+                partitions.pop(key, None)
+        return is_changed
 
 
 class FetchContext:
@@ -182,7 +187,8 @@ class _IncrementalContext(FetchContext):
     __slots__ = ("_epoch", "_session")
 
     def __init__(self, session: FetchSession) -> None:
-        super().__init__(session.partitions.values())
+        self.partitions = list(session.partitions.values())
+        self.error = ErrorCode.NONE
         self._session = session
         self._epoch = session.epoch
 
@@ -223,9 +229,9 @@ class FetchSessions:
 
     def open(self, request: FetchRequest, version: int, name_of: NameOf, *, is_follower: bool) -> FetchContext:
         uses_topic_ids = version >= TOPIC_ID_VERSION
-        asked = _asked(request, name_of, uses_topic_ids=uses_topic_ids)
         session_id, epoch = request.session_id, request.session_epoch
         if epoch in (INITIAL_EPOCH, FINAL_EPOCH):
+            asked = _asked(request, name_of, uses_topic_ids=uses_topic_ids)
             self._sessions.pop(session_id, None)
             if epoch == FINAL_EPOCH:
                 return FetchContext(asked.values())
@@ -237,11 +243,9 @@ class FetchSessions:
             return FetchContext((), ErrorCode.INVALID_FETCH_SESSION_EPOCH)
         if session.uses_topic_ids is not uses_topic_ids:
             return FetchContext((), ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR)
-        if asked or request.forgotten_topics_data:
-            session.update(asked, _forgotten(request, uses_topic_ids=uses_topic_ids))
-            if not session.partitions:
-                del self._sessions[session_id]
-                return FetchContext(asked.values())
+        if session.update(request, name_of) and not session.partitions:
+            del self._sessions[session_id]
+            return FetchContext(_asked(request, name_of, uses_topic_ids=uses_topic_ids).values())
         self._touch(session)
         session.epoch = next_epoch(session.epoch)
         if uses_topic_ids:

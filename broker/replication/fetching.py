@@ -16,12 +16,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import msgspec
+
 from broker.file_range import FileRange
 from broker.replication.fetch_session import Answers, FetchPartition, Quiet
+from broker.replication.partition import NO_EPOCH
 from broker.replication.replica import Replica
+from protocol.compiler import shared_default
 from protocol.errors import ApiError, ErrorCode, StorageError
 from protocol.ids import ZERO_UUID
 from protocol.messages.fetch import FetchResponse
+from storage.failures import storage_error
+from storage.files import File
 from storage.log import Log
 from storage.log_slice import LogSlice
 
@@ -40,12 +46,12 @@ COPIED_BYTES_MAX: Final = 16 * 1024
 """A range no larger is read at once, and copied into the response: cheaper than a piece of its own."""
 
 # Shared by all answers that do not set them; nothing ever changes these.
-_NO_DIVERGENCE: Final = FetchResponse.EpochEndOffset()
-_NO_LEADER: Final = FetchResponse.LeaderIdAndEpoch()
-_NO_SNAPSHOT: Final = FetchResponse.SnapshotId()
+_NO_DIVERGENCE: Final = shared_default(PartitionData, "diverging_epoch")
+_NO_LEADER: Final = shared_default(PartitionData, "current_leader")
+_NO_SNAPSHOT: Final = shared_default(PartitionData, "snapshot_id")
 
 
-class FetchParams(NamedTuple):
+class FetchParams(msgspec.Struct, frozen=True, gc=False):
     replica_id: int
     """-1 for consumers, -2 for tools that look at any replica."""
     replica_epoch: int
@@ -104,6 +110,7 @@ def read_all(
     """`is_first_read`: not after waiting, when a follower's position is known already. `wait` is for executors: then
     nothing comes out cold, and failures are left to whoever asked."""
     result = FetchResult()
+    find = manager.find
     room, min_one_batch = params.max_bytes, True
     is_follower = params.replica_id >= 0 and not manager.is_stale(params)
     now_s = manager.clock.monotonic()
@@ -117,7 +124,10 @@ def read_all(
             result.available[asked.quiet.replica] = 0
             continue
         try:
-            replica = manager.replica_to_read(asked)
+            found = None if asked.topic is None else find(asked.topic, asked.partition)
+            if found is None or found.topic_id != asked.topic_id:
+                found = manager.replica_to_read(asked)  # or it says why there is none
+            replica = found
             data, size = _read(
                 manager, replica, params, asked, min(asked.max_bytes, room), min_one_batch, is_first_read, wait
             )
@@ -233,7 +243,9 @@ def _read(
     wait: bool,
 ) -> tuple[PartitionData, int]:
     replica.stats.total_fetch_requests += 1
-    replica.check_epoch(asked.current_leader_epoch, leader_only=params.leader_only)
+    state = replica.state
+    if not state.is_leader or asked.current_leader_epoch not in (state.leader_epoch, NO_EPOCH):
+        replica.check_epoch(asked.current_leader_epoch, leader_only=params.leader_only)
     log = replica.log
     if params.rack and params.replica_id < 0 and params.has_client_metadata:
         preferred = manager.preferred_read_replica(replica, params, asked.fetch_offset)
@@ -244,7 +256,10 @@ def _read(
     if params.replica_id >= 0:
         replica.state.follower(params.replica_id, asked.current_leader_epoch)
     divergence = None if asked.last_fetched_epoch < 0 else _divergence(replica, asked)
-    end_offset = _end_offset(log, params)
+    if params.replica_id < 0 and not params.is_read_committed:
+        end_offset = high_watermark
+    else:
+        end_offset = _end_offset(log, params)
     aborted: list[FetchResponse.AbortedTransaction] | None = None
     records: Any = b""
     size = 0
@@ -252,6 +267,11 @@ def _read(
         pass
     elif asked.fetch_offset == end_offset:
         aborted = [] if params.is_read_committed else None
+    elif not params.is_read_committed and (
+        recent := log.locate_recent(asked.fetch_offset, max_bytes, end_offset)
+    ):
+        file, position, size = recent
+        records = _records_at(log, file, position, size)
     else:
         found = log.read(
             asked.fetch_offset,
@@ -262,7 +282,7 @@ def _read(
         )
         size = found.size
         if size:
-            records = _records_of(found)
+            records = _records_of(found, log)
             if params.is_read_committed:
                 aborted = _aborted(log, asked.fetch_offset, found)
         elif params.is_read_committed:
@@ -302,13 +322,20 @@ def _elsewhere(log: Log, asked: FetchPartition, broker_id: int) -> PartitionData
     )
 
 
-def _records_of(found: LogSlice) -> Any:
-    if found.size <= COPIED_BYTES_MAX:
-        data = found.read_nowait()
-        if data is not None and len(data) == found.size:
-            return data
+def _records_of(found: LogSlice, log: Log) -> Any:
     assert found.file is not None
-    return [FileRange(found.file, found.position, found.size, found.directory)]
+    return _records_at(log, found.file, found.position, found.size)
+
+
+def _records_at(log: Log, file: File, position: int, size: int) -> Any:
+    if size <= COPIED_BYTES_MAX:
+        try:
+            data = file.pread_nowait(size, position)
+        except OSError as e:
+            raise storage_error(log.log_dir, e, "reading a segment") from e
+        if data is not None and len(data) == size:
+            return data
+    return [FileRange(file, position, size, log.log_dir)]
 
 
 def _divergence(replica: Replica, asked: FetchPartition) -> FetchResponse.EpochEndOffset | None:

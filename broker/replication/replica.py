@@ -189,7 +189,9 @@ class Replica:
             has_waited = waits >= 0 and manager.waits() > waits
             slow.took_long(self.log.log_dir, now_s, has_waited=has_waited)
         if not info.is_duplicate:
-            self.count_append(info)
+            stats = self.stats
+            stats.messages_in += info.records_count
+            stats.bytes_in += info.size
             self.has_grown()
         return info
 

@@ -16,6 +16,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
+import msgspec
+
 from broker.environment import Clock, Executor, thread_waits
 from broker.metadata.image import MetadataImage
 from broker.metrics.counters import Durations, TopicsStats
@@ -250,7 +252,7 @@ class ReplicaManager:
             if not now.cold:
                 future.set_result(now.answers)
                 return
-            no_wait = params._replace(max_wait_ms=0)
+            no_wait = msgspec.structs.replace(params, max_wait_ms=0)
             later = self._loop.create_task(self._fetch_cold(no_wait, partitions, now))
             later.add_done_callback(lambda done: _hand_on(done, future))
 
