@@ -20,6 +20,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 from broker.api import Api, ListenerKind, served_on
+from broker.deferred import Deferred, Pending
 from broker.handlers.context import AnyContext, Context, HandlerResult, Services
 from broker.handlers.errors import error_response, unsupported_api_versions
 from broker.metrics.counters import RequestStats
@@ -177,12 +178,12 @@ class Dispatcher:
             stats.answered(connection.received_s, started_s, self._monotonic())
             return None
         call = _Call(served, stats, request, context, flexible_response, connection.received_s, started_s)
-        if asyncio.isfuture(result):
+        if isinstance(result, Deferred) or asyncio.isfuture(result):
             return self._park(call, result)
         assert inspect.iscoroutine(result)
         return Held(self._run(call, result))
 
-    def _park(self, call: _Call, future: asyncio.Future[Any]) -> Parked:
+    def _park(self, call: _Call, future: Pending) -> Parked:
         # The request's bytes must not live as long as its answer takes, if the handler can do without.
         call.request = _without_records(call.request)
         call.parked_s = self._monotonic()
@@ -210,7 +211,7 @@ class Dispatcher:
         call.stats.answered(call.received_s, call.started_s, self._monotonic())
         return self._encode_result(call, response)
 
-    def _finish(self, call: _Call, future: asyncio.Future[Message | None]) -> Parts | None:
+    def _finish(self, call: _Call, future: Pending) -> Parts | None:
         if future.cancelled():
             raise CloseConnection("the request was given up")
         return self._encode_result(call, future.exception() or future.result())

@@ -293,8 +293,8 @@ def _read(view: memoryview, position: int, end: int) -> RecordBatch | None:
 
 
 def prepare_plain(view: memoryview, rules: ValidationRules, now_ms: int) -> ValidatedAppend | None:
-    """All of `prepare_append` for a client's batch that is stored as it is: not compressed, with its own timestamps, and
-    nothing about it to be refused. Else None, and the steps one by one have to tell what it is."""
+    """All of `prepare_append` for a client's batch that is stored as it is: not compressed, with its own timestamps,
+    and nothing about it to be refused. Else None, and the steps one by one have to tell what it is."""
     size = len(view)
     if (
         not HEADER_BYTES <= size <= rules.max_message_bytes

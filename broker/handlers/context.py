@@ -4,7 +4,8 @@ A handler is `handle(request, context)` in the module of its API. Its kind of re
 may start the next request:
 
     a response       the request is done
-    a Future         its effect (append, state change, refusal) is made, and only the answer waits: the next
+    a Future, or a Deferred
+                     its effect (append, state change, refusal) is made, and only the answer waits: the next
                      request starts, answers still leave in order
     a coroutine      (`async def handle`) nothing may start before it has ended: for what awaits *before* its effect.
                      It may end in a Future, which is then waited for as above
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from broker.controller.channel import ForwardingChannel
     from broker.controller.requests import ControllerRequests
     from broker.coordinator.group.group_coordinator import GroupCoordinator
+    from broker.deferred import Deferred
     from broker.dynamic_config import DynamicConfig
     from broker.environment import Clock, Executor
     from broker.metadata.cache import MetadataCache
@@ -44,7 +46,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 Answer: TypeAlias = "Message | None"
-HandlerResult: TypeAlias = "Message | asyncio.Future[Any] | Coroutine[Any, Any, Any] | None"
+HandlerResult: TypeAlias = "Message | Deferred[Any] | asyncio.Future[Any] | Coroutine[Any, Any, Any] | None"
 
 
 @dataclass(slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from broker.deferred import Deferred
 from broker.handlers.context import HandlerResult, RequestContext, then
 from broker.handlers.leaders import Leaders
 from broker.metrics.counters import TopicStats
@@ -34,6 +35,8 @@ def handle(request: FetchRequest, context: RequestContext) -> HandlerResult:
     answers = node.replicas.fetch(params, session.partitions)
     if isinstance(answers, list):
         return _response(session, params, answers, context)
+    if isinstance(answers, Deferred):
+        return answers.map(lambda answers: _response(session, params, answers, context))
     return then(answers, lambda answers: _response(session, params, answers, context))
 
 

@@ -119,9 +119,7 @@ def handle(request: ProduceRequest, context: RequestContext) -> HandlerResult:
     return _append_all(request.acks, request.timeout_ms, context, response, appends, now_ms)
 
 
-def _handle_plain(
-    request: ProduceRequest, context: RequestContext
-) -> ProduceResponse | asyncio.Future[Any] | None:
+def _handle_plain(request: ProduceRequest, context: RequestContext) -> ProduceResponse | asyncio.Future[Any] | None:
     """What all the steps below come to for a plain batch to one partition, which small requests nearly always are: what
     they cost is the number of calls. None, and nothing is done, if there is anything else to it."""
     (topic,) = request.topic_data

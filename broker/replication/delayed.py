@@ -139,6 +139,9 @@ class DelayedFetch:
         self._available[replica] = size
         return self._size >= self._min_bytes
 
+    def finished(self, _: object) -> None:
+        self.finish()
+
     def finish(self) -> None:
         """Stops waiting, without completing."""
         if not self.is_complete:

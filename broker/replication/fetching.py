@@ -190,9 +190,11 @@ def available_bytes(replica: Replica, params: FetchParams, asked: FetchPartition
         partition_log = replica.log
         if params.is_from_follower and replica.is_to_tell(asked.high_watermark):
             return params.min_bytes
-        found = partition_log.read(
-            asked.fetch_offset, asked.max_bytes, max_offset=_end_offset(partition_log, params), wait=False
-        )
+        end_offset = _end_offset(partition_log, params)
+        recent = partition_log.locate_recent(asked.fetch_offset, asked.max_bytes, end_offset)
+        if recent is not None:
+            return recent[2]
+        found = partition_log.read(asked.fetch_offset, asked.max_bytes, max_offset=end_offset, wait=False)
     except (ApiError, StorageError, BlockingIOError):
         return params.min_bytes
     return found.size
@@ -256,10 +258,8 @@ def _read(
     if params.replica_id >= 0:
         replica.state.follower(params.replica_id, asked.current_leader_epoch)
     divergence = None if asked.last_fetched_epoch < 0 else _divergence(replica, asked)
-    if params.replica_id < 0 and not params.is_read_committed:
-        end_offset = high_watermark
-    else:
-        end_offset = _end_offset(log, params)
+    is_plain = params.replica_id < 0 and not params.is_read_committed
+    end_offset = high_watermark if is_plain else _end_offset(log, params)
     aborted: list[FetchResponse.AbortedTransaction] | None = None
     records: Any = b""
     size = 0
@@ -267,9 +267,7 @@ def _read(
         pass
     elif asked.fetch_offset == end_offset:
         aborted = [] if params.is_read_committed else None
-    elif not params.is_read_committed and (
-        recent := log.locate_recent(asked.fetch_offset, max_bytes, end_offset)
-    ):
+    elif not params.is_read_committed and (recent := log.locate_recent(asked.fetch_offset, max_bytes, end_offset)):
         file, position, size = recent
         records = _records_at(log, file, position, size)
     else:

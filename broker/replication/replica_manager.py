@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from broker.deferred import Deferred
 from broker.environment import Clock, Executor, thread_waits
 from broker.metadata.image import MetadataImage
 from broker.metrics.counters import Durations, TopicsStats
@@ -208,7 +209,9 @@ class ReplicaManager:
 
     # Fetching.
 
-    def fetch(self, params: FetchParams, partitions: list[FetchPartition]) -> Answers | asyncio.Future[Answers]:
+    def fetch(
+        self, params: FetchParams, partitions: list[FetchPartition]
+    ) -> Answers | Deferred[Answers] | asyncio.Future[Answers]:
         """What there is, at once if it is enough; else when it is, or when the request's time is up."""
         result = fetching.read_all(self, params, partitions, is_first_read=True)
         if result.cold:
@@ -234,27 +237,28 @@ class ReplicaManager:
                 replica.storage_failed(failure)
         if self._is_enough(result, params):
             return result.answers
-        return await self._wait_for_data(params, partitions, result)
+        answers: Answers = await self._wait_for_data(params, partitions, result).as_future()
+        return answers
 
     def _wait_for_data(
         self, params: FetchParams, partitions: list[FetchPartition], result: FetchResult
-    ) -> asyncio.Future[Answers]:
-        future: asyncio.Future[Answers] = self._loop.create_future()
+    ) -> Deferred[Answers]:
+        deferred: Deferred[Answers] = Deferred()
 
         def complete() -> None:
-            if future.done():
+            if deferred.done():
                 return
             try:
                 now = fetching.read_all(self, params, partitions, is_first_read=False)
             except Exception as error:
-                future.set_exception(error)  # whoever asked is answered, whatever it was
+                deferred.set_exception(error)  # whoever asked is answered, whatever it was
                 return
             if not now.cold:
-                future.set_result(now.answers)
+                deferred.set_result(now.answers)
                 return
             no_wait = msgspec.structs.replace(params, max_wait_ms=0)
             later = self._loop.create_task(self._fetch_cold(no_wait, partitions, now))
-            later.add_done_callback(lambda done: _hand_on(done, future))
+            later.add_done_callback(lambda done: _hand_on(done, deferred))
 
         fetch = DelayedFetch(
             self._loop,
@@ -265,8 +269,8 @@ class ReplicaManager:
             self._make_ready,
             complete,
         )
-        future.add_done_callback(lambda _: fetch.finish())
-        return future
+        deferred.add_done_callback(fetch.finished)
+        return deferred
 
     def preferred_read_replica(self, replica: Replica, params: FetchParams, fetch_offset: int) -> int | None:
         """Where the consumer had better read, if not here."""
@@ -397,11 +401,14 @@ class ReplicaManager:
             self._flusher.request(replica, up_to)
 
 
-def _hand_on(done: asyncio.Future[Answers], future: asyncio.Future[Answers]) -> None:
-    if future.done():
+def _hand_on(done: asyncio.Future[Answers], deferred: Deferred[Answers]) -> None:
+    if deferred.done():
+        return
+    if done.cancelled():
+        deferred.cancel()
         return
     error = done.exception()
     if error is not None:
-        future.set_exception(error)
+        deferred.set_exception(error)
     else:
-        future.set_result(done.result())
+        deferred.set_result(done.result())

@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from broker.deferred import Pending
 from broker.file_range import FileRange
 from broker.server.receiver import Receiver
 from protocol.wire import Buffer
@@ -56,8 +57,8 @@ class Parked:
 
     def __init__(
         self,
-        future: asyncio.Future[Any],
-        finish: Callable[[asyncio.Future[Any]], Parts | None],
+        future: Pending,
+        finish: Callable[[Any], Parts | None],
         *,
         cancel_when_gone: bool,
         retains_request: bool = False,
@@ -214,10 +215,10 @@ class Connection(asyncio.BufferedProtocol):
             or self._closing is not None
         ):
             # As nearly always: nothing else is under way, so one whole request needs none of the accounts below.
-            frame = receiver.only_frame(nbytes)
-            if frame is not None:
+            only = receiver.only_frame(nbytes)
+            if only is not None:
                 self.received_s = self.started_s = server.monotonic()
-                self._start_alone(frame)
+                self._start_alone(only)
                 return
         frames = receiver.received(nbytes)
         if frames:
@@ -427,8 +428,8 @@ class Connection(asyncio.BufferedProtocol):
     def _complete(
         self,
         slot: _Slot,
-        finish: Callable[[asyncio.Future[Any]], Parts | None],
-        future: asyncio.Future[Any],
+        finish: Callable[[Any], Parts | None],
+        future: Pending,
     ) -> None:
         slot.parked = None
         slot.is_ready = True

@@ -186,7 +186,9 @@ class LogMachine(RuleBasedStateMachine):
     def read(self, where: float, max_bytes: int, below: int, minimum: bool) -> None:
         offset = self.start + int(where * (self.end - self.start))
         max_offset = self.end - below
+        recent = self.log.locate_recent(offset, max_bytes, max_offset)
         found = self.log.read(offset, max_bytes, max_offset=max_offset, min_one_batch=minimum)
+        assert recent is None or recent[1:] == (found.position, found.size)
         batches = list(iter_batches(found.read(), partial_tail=True))
         expected = [each for each in self.model if each.last_offset >= offset and each.last_offset < max_offset]
         assert [each.base_offset for each in batches] == [each.base_offset for each in expected[: len(batches)]]

@@ -471,5 +471,21 @@ def test_a_plain_batch_comes_out_as_if_it_had_been_looked_at_closely(
     sent = bytes(data[:cut] if cut < 0 else data)
     short = outcome(sent, rules, allow_zstd=allow_zstd)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(validation, "prepare_plain", lambda *_: None)
+        assert outcome(sent, rules, allow_zstd=allow_zstd) == short
         patch.setattr(validation, "_plain_batch", lambda *_: None)
         assert outcome(sent, rules, allow_zstd=allow_zstd) == short
+
+
+@pytest.mark.parametrize(
+    ("data", "rules", "is_plain"),
+    [
+        (build_batch(records()), RULES, True),
+        (build_batch(records(), producer_id=1, producer_epoch=0, base_sequence=0), RULES, True),
+        (build_batch(records(), compression=CompressionType.GZIP), RULES, False),
+        (build_batch(records()), ValidationRules(timestamp_type=LOG_APPEND_TIME), False),
+        (build_batch(records()), ValidationRules(compression=CompressionType.ZSTD), False),
+    ],
+)
+def test_what_is_plain_is_checked_in_one_go(data: bytes, rules: ValidationRules, is_plain: bool) -> None:
+    assert (validation.prepare_plain(memoryview(data), rules, NOW) is not None) is is_plain

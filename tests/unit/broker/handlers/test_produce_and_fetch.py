@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from broker.handlers import produce as produce_handler
 from broker.replication.topic_settings import DECOMPRESSED_ON_LOOP_BYTES_MAX
 from protocol.errors import ErrorCode, StorageError
 from protocol.messages.fetch import FetchRequest, FetchResponse
@@ -146,6 +147,29 @@ async def test_idempotent_producing(client: WireClient) -> None:
     assert gap.error_code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
     assert (await produce(client, "t", numbered(0, epoch=1))).base_offset == 6
     assert (await produce(client, "t", numbered(6))).error_code == ErrorCode.INVALID_PRODUCER_EPOCH
+
+
+@pytest.mark.parametrize("acks", [1, -1, 2])
+async def test_a_plain_batch_is_answered_as_by_all_the_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, acks: int
+) -> None:
+    def numbered(sequence: int, epoch: int = 0, **options: Any) -> bytes:
+        return batch(b"x", producer_id=7, producer_epoch=epoch, base_sequence=sequence, **options)
+
+    broken = bytearray(numbered(9))
+    broken[-1] ^= 1
+    sent = [numbered(0), numbered(1), numbered(1), numbered(7), numbered(0, 1), numbered(3), bytes(broken), batch(b"y")]
+    answers: list[list[ProduceResponse.PartitionProduceResponse]] = []
+    for is_short in (True, False):
+        if not is_short:
+            monkeypatch.setattr(produce_handler, "_handle_plain", lambda *_: None)
+        directory = tmp_path / str(is_short)
+        directory.mkdir()
+        async with mini_node(directory) as running:
+            await running.create_topic("t")
+            async with connected(running) as made:
+                answers.append([await produce(made, "t", each, acks=acks) for each in sent])
+    assert answers[0] == answers[1]
 
 
 async def test_acks_0_is_not_answered_and_an_error_closes(client: WireClient, node: MiniNode) -> None:
@@ -396,6 +420,7 @@ async def test_what_is_not_in_memory_is_looked_up_off_the_loop(
             on_executor.append(threading.current_thread() is not threading.main_thread())
         return read(*arguments, wait=wait, **fields)
 
+    monkeypatch.setattr(log, "locate_recent", lambda *_: None)
     monkeypatch.setattr(log, "read", reads_cold)
     assert values_of(await fetch(client, "t", 1)) == [b"1", b"2"]
     assert on_executor == [True] * 3
