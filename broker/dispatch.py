@@ -36,7 +36,7 @@ from protocol.apis import (
 )
 from protocol.errors import ApiError, DecodeError, ErrorCode
 from protocol.messages.header import RequestHeader
-from protocol.schema import Decoder, Encoder, Message, decode_prefix, decoder_of, encode_parts, encoder_of
+from protocol.schema import Decoder, Encoder, Message, decode_prefix, decoder_of, encoder_of, join_parts
 
 log = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ class Dispatcher:
         if type(result) is served.response_class:
             served.count_errors(result, stats.errors)
             encoder = served.encoders[index] or served.encoder(version)
-            parts = _encode_with(encoder, result, version, correlation_id, flexible_response)
+            parts = _encode_with(encoder, result, correlation_id, flexible_response)
             stats.answered(connection.received_s, started_s, self._monotonic())
             return parts
         if result is None:
@@ -206,7 +206,7 @@ class Dispatcher:
             response = await coroutine
         except Exception as error:
             response = error
-        if asyncio.isfuture(response):
+        if isinstance(response, Deferred) or asyncio.isfuture(response):
             return self._park(call, response)
         call.stats.answered(call.received_s, call.started_s, self._monotonic())
         return self._encode_result(call, response)
@@ -312,12 +312,15 @@ def _is_from_follower(request: Any, version: int) -> bool:
 
 
 def _encode(response: Message, version: int, correlation_id: int, *, flexible: bool) -> Parts:
-    return _encode_with(encoder_of(type(response), version), response, version, correlation_id, flexible)
+    return _encode_with(encoder_of(type(response), version), response, correlation_id, flexible)
 
 
-def _encode_with(encoder: Encoder, response: Message, version: int, correlation_id: int, flexible: bool) -> Parts:
-    parts: list[Any] = encode_parts(response, version, encoder)
-    size = len(parts[0]) if len(parts) == 1 else sum(map(len, parts))
+def _encode_with(encoder: Encoder, response: Message, correlation_id: int, flexible: bool) -> Parts:
+    pieces: list[Any] = []
+    cuts: list[int] = []
+    encoder(response, pieces, cuts)
+    parts: list[Any] = join_parts(pieces, cuts) if cuts else [b"".join(pieces)]
+    size = sum(map(len, parts)) if cuts else len(parts[0])
     if flexible:
         parts[0] = _RESPONSE_HEADER_1.pack(size + 5, correlation_id) + parts[0]
     else:

@@ -15,6 +15,7 @@ from protocol.wire import SMALL_VARINTS, continue_unsigned_varint, decode_unsign
 
 __all__ = [
     "SMALL_VARINTS",
+    "UNCOPIED_BYTES_MIN",
     "add_unknown_tag",
     "continue_unsigned_varint",
     "encode_unsigned_varint",
@@ -37,7 +38,7 @@ __all__ = [
     "write_records",
 ]
 
-_UNCOPIED_BYTES_MIN: Final = 4096  # below, copying records is cheaper than one more piece for the socket
+UNCOPIED_BYTES_MIN: Final = 4096  # below, copying records is cheaper than one more piece for the socket
 
 
 STRING_BYTES_MAX: Final = 0x7FFF
@@ -115,7 +116,7 @@ def records_size(records: RecordBytes) -> int:
 
 def write_records(records: Buffer | list[Buffer], parts: list[Buffer], cuts: list[int]) -> None:
     for piece in (records,) if isinstance(records, bytes | bytearray | memoryview) else records:
-        if len(piece) >= _UNCOPIED_BYTES_MIN:
+        if len(piece) >= UNCOPIED_BYTES_MIN:
             cuts.append(len(parts))
         parts.append(piece)
 

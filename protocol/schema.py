@@ -82,6 +82,7 @@ __all__ = [
     "encode_parts",
     "encoder_of",
     "header",
+    "join_parts",
     "metadata",
     "request",
     "response",
@@ -218,15 +219,20 @@ def encode(message: Message, version: int) -> bytes:
     return b"".join(encode_parts(message, version))
 
 
-def encode_parts(message: Message, version: int, encoder: Encoder | None = None) -> list[Buffer]:
-    """As `encode`, in pieces that follow one another: large values of records fields stay the buffers they were.
-    `encoder` is for who has it at hand."""
-    cuts: list[int] = []
+def encode_parts(message: Message, version: int) -> list[Buffer]:
+    """As `encode`, in pieces that follow one another: large values of records fields stay the buffers they were."""
+    encoder = encoder_of(type(message), version)
     parts: list[Buffer] = []
+    cuts: list[int] = []
     try:
-        (encoder or encoder_of(type(message), version))(message, parts, cuts)
+        encoder(message, parts, cuts)
     except (struct.error, TypeError, AttributeError, UnicodeEncodeError) as error:
         raise EncodeError(f"{type(message).__name__} does not fit version {version}: {error}") from error
+    return join_parts(parts, cuts)
+
+
+def join_parts(parts: list[Buffer], cuts: list[int]) -> list[Buffer]:
+    """What an encoder made of a message, with as few parts as there can be around those that are not copied."""
     if not cuts:
         return [b"".join(parts)]
     joined: list[Buffer] = []

@@ -73,9 +73,9 @@ class RequestStats:
 
     def waited(self, received_s: float, started_s: float, parked_s: float, now_s: float) -> None:
         """A request whose handler had done its part at `parked_s`."""
-        self.queue.add(started_s - received_s)
-        self.local.add(parked_s - started_s)
-        self.remote.add(now_s - parked_s)
+        self.queue.counts[bisect_left(BOUNDS_S, started_s - received_s)] += 1
+        self.local.counts[bisect_left(BOUNDS_S, parked_s - started_s)] += 1
+        self.remote.counts[bisect_left(BOUNDS_S, now_s - parked_s)] += 1
         self.total.add(now_s - received_s)
 
 

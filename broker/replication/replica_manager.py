@@ -335,7 +335,8 @@ class ReplicaManager:
         """There may be more to read. Looked into when this callback of the loop is over: a request that appends to many
         partitions, or many requests, wake a fetch once."""
         self._with_news[replica] = None
-        self._schedule_wake()
+        if not self._wake_scheduled:
+            self._schedule_wake()
 
     def changed(self, replica: Replica) -> None:
         """Whoever waits there has to be told that it is not what it was."""
