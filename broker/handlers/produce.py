@@ -202,6 +202,11 @@ def _plan(request: ProduceRequest, context: RequestContext) -> tuple[ProduceResp
         name: str | None = topic.name
         if by_id:
             name = context.node.metadata.topic_name(topic.topic_id)
+        forbidden = ErrorCode.NONE
+        if not acks_are_valid:
+            forbidden = ErrorCode.INVALID_REQUIRED_ACKS
+        elif name in INTERNAL_TOPICS and not may_write_internal:
+            forbidden = ErrorCode.INVALID_TOPIC_EXCEPTION
         for data in topic.partition_data:
             response = PartitionResponse(index=data.index, base_offset=-1, current_leader=_NO_LEADER)
             partitions.append(response)
@@ -210,13 +215,14 @@ def _plan(request: ProduceRequest, context: RequestContext) -> tuple[ProduceResp
                 continue
             replica = find(name, data.index)
             if replica is None:
-                response.error_code = replicas.why_missing(name, data.index)
+                why = replicas.why_missing(name, data.index)
+                # What is forbidden is so wherever the partition is, and is not to be tried there.
+                is_known = why != ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+                response.error_code = forbidden if forbidden and is_known else why
             elif by_id and replica.topic_id != topic.topic_id:
                 response.error_code = ErrorCode.UNKNOWN_TOPIC_ID
-            elif not acks_are_valid:
-                response.error_code = ErrorCode.INVALID_REQUIRED_ACKS
-            elif name in INTERNAL_TOPICS and not may_write_internal:
-                response.error_code = ErrorCode.INVALID_TOPIC_EXCEPTION
+            elif forbidden:
+                response.error_code = forbidden
             elif not replica.state.is_leader:
                 response.error_code = ErrorCode.NOT_LEADER_OR_FOLLOWER
             else:

@@ -191,6 +191,20 @@ async def test_a_follower_says_who_leads(node: MiniNode, client: WireClient) -> 
     assert old.responses[0].partitions[0].error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER
 
 
+async def test_what_is_forbidden_is_refused_wherever_the_partition_is(node: MiniNode, client: WireClient) -> None:
+    for name in ("elsewhere", "__consumer_offsets"):
+        await node.create_topic(name, replicas=[9], isr=[9], leader=9)
+    for name, acks, code in (
+        ("elsewhere", 1, ErrorCode.NOT_LEADER_OR_FOLLOWER),
+        ("elsewhere", 2, ErrorCode.INVALID_REQUIRED_ACKS),
+        ("__consumer_offsets", 1, ErrorCode.INVALID_TOPIC_EXCEPTION),
+        ("missing", 2, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION),
+    ):
+        assert (await produce(client, name, batch(b"x"), acks=acks)).error_code == code, (name, acks)
+    admin = await produce(client, "__consumer_offsets", batch(b"x"), client_id="__admin_client")
+    assert admin.error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER
+
+
 async def test_too_few_in_sync(node: MiniNode, client: WireClient) -> None:
     configs = {"min.insync.replicas": "2"}
     await node.create_topic("two", replicas=[1, 2], isr=[1], directories=[bytes(16)] * 2, configs=configs)
