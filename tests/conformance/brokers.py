@@ -26,6 +26,7 @@ PROPERTIES = {
     "broker.rack": "rack-1",
     "num.partitions": "2",
     "offsets.topic.num.partitions": "3",
+    "transaction.state.log.num.partitions": "3",
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "500",
     "group.max.session.timeout.ms": "60000",

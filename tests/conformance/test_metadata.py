@@ -131,6 +131,18 @@ def an_internal_topic(b: Client, v: int) -> None:
     b.ask("Metadata", v, topics=[{"name": "__consumer_offsets"}])
 
 
+@cases("Metadata", LAST)
+def an_internal_topic_that_is_made_by_asking(b: Client, v: int) -> None:
+    """As its coordinator wants it, whoever asks first."""
+    name = "__transaction_state"
+    b.ask("Metadata", v, topics=[{"name": name}], allow_auto_topic_creation=False)
+    b.ask("Metadata", v, topics=[{"name": name}], allow_auto_topic_creation=True)
+    b.await_topic(name, 3)
+    b.ask("Metadata", v, topics=[{"name": name}])
+    b.ask("DescribeConfigs", 4, resources=[{"resource_type": 2, "resource_name": name, "configuration_keys": None}])
+    b.quietly("DeleteTopics", 6, topics=[{"name": name}], timeout_ms=30000)
+
+
 def described(b: Client, *names: str, limit: int = 2000, cursor: tuple[str, int] | None = None) -> None:
     place = None if cursor is None else {"topic_name": cursor[0], "partition_index": cursor[1]}
     topics = [{"name": name} for name in names]

@@ -265,6 +265,25 @@ def to_an_internal_topic(b: Client, v: int) -> None:
     produced(b, v, ("__consumer_offsets", topic_id), batch(b"x"), partition=2)
 
 
+@cases("Produce", LAST)
+def to_an_internal_topic_made_by_hand(b: Client, v: int) -> None:
+    """Only the client id of Kafka's own admin may write there."""
+    name = "__share_group_state"
+    topic = {"name": name, "num_partitions": 1, "replication_factor": 1}
+    b.ask("CreateTopics", 7, topics=[topic], timeout_ms=30000)
+    topic_id = b.await_topic(name)
+    for acks in (-1, 1, 2):
+        produced(b, v, (name, topic_id), batch(b"x"), acks=acks)
+    produced(b, v, (name, topic_id), batch(b"x"), partition=1)
+    data = [{"index": 0, "records": batch(b"allowed")}]
+    topics = [{"name": name, "topic_id": topic_id, "partition_data": data}]
+    values = {"acks": -1, "timeout_ms": 10000, "topic_data": topics}
+    connection = b.connect()
+    b.note("as an admin", connection.receive("Produce", v, connection.send("Produce", v, values, "__admin_client")))
+    stored(b, (name, topic_id))
+    b.ask("DeleteTopics", 6, topics=[{"name": name}], timeout_ms=30000)
+
+
 def init(b: Client, v: int = 5, **values: Any) -> Answer:
     return b.ask("InitProducerId", v, **{"transactional_id": None, "transaction_timeout_ms": 60000, **values})
 
