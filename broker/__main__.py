@@ -125,7 +125,7 @@ def _add_serve(commands: Commands[argparse.ArgumentParser]) -> None:
         metavar="KEY",
         help="start although KEY asks for security or durability that is not served yet (repeatable)",
     )
-    parser.add_argument("--no-environment", action="store_true", help="leave KAFKA_* variables out")
+    parser.add_argument("--no-environment", action="store_true", help="leave environment variables out")
     parser.add_argument(
         "--log-level",
         action="append",
@@ -216,23 +216,23 @@ def _serve(options: argparse.Namespace) -> int:
         from config.properties import load_node_config
 
     try:
+        environ: Mapping[str, str] = {} if options.no_environment else os.environ
         loaded = load_node_config(
-            options.file,
-            None if options.no_environment else os.environ,
-            options.override,
-            options.insecure_ignore,
-            options.data,
+            options.file, environ or None, options.override, options.insecure_ignore, options.data
         )
-        _configure_logs(loaded.config, options, os.environ)
+        _configure_logs(loaded.config, options, environ)
     except ConfigError as error:
         return _unusable("the configuration cannot be used", error)
-    return serve(loaded.config, loaded.warnings, os.environ)
+    return serve(loaded.config, loaded.warnings, environ)
 
 
 def _configure_logs(config: NodeConfig, options: argparse.Namespace, environ: Mapping[str, str]) -> None:
     from broker import logs
 
-    texts = [*config.barnabas_log_level, environ.get(logs.LEVEL_VARIABLE, ""), *options.log_level]
+    texts = [environ.get(logs.LEVEL_VARIABLE, ""), *config.barnabas_log_level]
+    if not any(each.startswith("barnabas.log.level=") for each in options.override):
+        texts.reverse()  # The variable is above the file.
+    texts += options.log_level
     logs.configure(logs.parse_levels(texts), as_json=(options.log_format or config.barnabas_log_format) == "json")
 
 

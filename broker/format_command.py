@@ -67,7 +67,9 @@ def format_new_directories(config: NodeConfig, environment: Environment, cluster
     if not is_single_node(config):
         raise StartupError(
             f"{directories[0]} is not formatted, and the node belongs to a quorum of several: format it with "
-            "`barnabas format -t CLUSTER_ID -c FILE`, with the same CLUSTER_ID for all nodes"
+            "`barnabas format -t CLUSTER_ID -c FILE`, with the same CLUSTER_ID for all nodes (`barnabas random-uuid` "
+            "makes one), and for a controller without controller.quorum.voters --initial-controllers "
+            "ID@HOST:PORT:DIRECTORY_ID,..., or --no-initial-controllers where it joins a quorum that is there"
         )
     for directory in directories:
         if directory not in formatted and not _is_new(files, directory):

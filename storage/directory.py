@@ -128,7 +128,11 @@ class LogDirectories:
         for directory in self.online:
             properties = directory.meta_properties
             if properties is None:
-                raise DirectoryError(f"{directory.path} is not formatted: it has no {checkpoints.META_PROPERTIES}")
+                raise DirectoryError(
+                    f"{directory.path} is not formatted: it has no {checkpoints.META_PROPERTIES}. A directory that is "
+                    "added to a node is formatted with `barnabas format --ignore-formatted -t CLUSTER_ID -c FILE` (and "
+                    "--standalone where the node is a cluster by itself), CLUSTER_ID being that of the others"
+                )
             if properties.node_id not in (node_id, None):
                 raise DirectoryError(f"{directory.path} belongs to node {properties.node_id}, this is node {node_id}")
             if properties.cluster_id is None:

@@ -241,7 +241,7 @@ class DiskLock:
         except OSError as e:
             os.close(self._fd)
             if e.errno in (errno.EACCES, errno.EAGAIN):
-                raise BlockingIOError(e.errno, "the lock is held by another process", path) from None
+                raise BlockingIOError(e.errno, "another process, perhaps a node, holds the lock", path) from None
             raise
         self._held.add(self._name)
 

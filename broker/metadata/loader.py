@@ -25,6 +25,7 @@ from broker.metadata.delta import ConfigFilter, MetadataDelta
 from broker.metadata.image import EMPTY_IMAGE, MetadataImage, MetadataProvenance
 from broker.metadata.image_records import VersionedRecord, image_records
 from broker.metadata.publishers import LoaderManifest, Publisher
+from broker.metadata.refusals import MetadataRefused
 from protocol.ids import OffsetAndEpoch
 from protocol.metadata.log import AbortTransactionRecord, BeginTransactionRecord, EndTransactionRecord
 from protocol.schema import Message
@@ -205,7 +206,8 @@ class MetadataLoader:
 
     def _fail(self, error: Exception) -> None:
         self._is_closed = True
-        logger.critical("The metadata log cannot be applied past offset %d.", self._position.offset, exc_info=error)
+        if not isinstance(error, MetadataRefused):  # which says all there is to say
+            logger.critical("The metadata log cannot be applied past offset %d.", self._position.offset, exc_info=error)
         self._on_fault(error)
 
     def _is_slice_over(self) -> bool:

@@ -307,7 +307,15 @@ def test_log_levels_come_from_key_variable_and_flag(node: type[FakeNode], monkey
     key = "--override=barnabas.log.level=error,raft=info,storage=info,server=info"
     environ = {"BARNABAS_LOG_LEVEL": "raft=warning,storage=warning"}
     levels = levels_of(monkeypatch, environ, key, "--log-level", "storage=debug")
-    assert levels == {"": logging.ERROR, "server": logging.INFO, "raft": logging.WARNING, "storage": logging.DEBUG}
+    assert levels == {"": logging.ERROR, "server": logging.INFO, "raft": logging.INFO, "storage": logging.DEBUG}
+
+
+def test_the_variable_is_above_the_file(node: type[FakeNode], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    node.on_start = signal.SIGTERM
+    file = write_properties(tmp_path, "barnabas.log.level=error,raft=info\n")
+    environ = {"BARNABAS_LOG_LEVEL": "raft=warning"}
+    assert levels_of(monkeypatch, environ, file) == {"": logging.ERROR, "raft": logging.WARNING}
+    assert levels_of(monkeypatch, environ, file, "--no-environment") == {"": logging.ERROR, "raft": logging.INFO}
 
 
 def test_format_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
