@@ -314,8 +314,8 @@ def test_the_variable_is_above_the_file(node: type[FakeNode], tmp_path: Path, mo
     node.on_start = signal.SIGTERM
     file = write_properties(tmp_path, "barnabas.log.level=error,raft=info\n")
     environ = {"BARNABAS_LOG_LEVEL": "raft=warning"}
-    assert levels_of(monkeypatch, environ, file) == {"": logging.ERROR, "raft": logging.WARNING}
-    assert levels_of(monkeypatch, environ, file, "--no-environment") == {"": logging.ERROR, "raft": logging.INFO}
+    assert levels_of(monkeypatch, environ, str(file)) == {"": logging.ERROR, "raft": logging.WARNING}
+    assert levels_of(monkeypatch, environ, str(file), "--no-environment") == {"": logging.ERROR, "raft": logging.INFO}
 
 
 def test_format_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
