@@ -1,5 +1,6 @@
 """Which of Kafka's test classes are run. Left out are those that need what no process outside the tests' JVM can give:
-a clock or a broker of the test's own, TLS or SASL listeners of the harness, streams and share groups in full."""
+a clock or a broker of the test's own, its log or its JVM's metrics, TLS or SASL listeners of the harness, streams and
+share groups in full."""
 
 from __future__ import annotations
 
@@ -22,10 +23,8 @@ CLIENTS = _classes(
     producer.ProducerSendWhileDeletionTest producer.ProducerIntegrationTest admin.ListOffsetsIntegrationTest
     admin.DeleteTopicTest admin.DynamicGroupConfigIntegrationTest admin.AdminFenceProducersTest
     admin.DescribeProducersWithBrokerIdTest admin.DescribeFeaturesTest admin.ConcurrentListOffsetsRequestTest
-    admin.StaticBrokerConfigTest MetricsDuringTopicCreationDeletionTest
-    consumer.ConsumerWithLegacyMessageFormatIntegrationTest
-    admin.AutoTopicCreationTest admin.ClientTelemetryTest ClientRebootstrapTest MetadataVersionIntegrationTest
-    consumer.PlaintextConsumerTest
+    admin.StaticBrokerConfigTest admin.AutoTopicCreationTest admin.ClientTelemetryTest ClientRebootstrapTest
+    MetadataVersionIntegrationTest consumer.PlaintextConsumerTest
     """,
 )
 SERVER = _classes(

@@ -17,6 +17,7 @@ import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.admin.TopicListing;
 import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.errors.TopicExistsException;
 import org.opentest4j.TestAbortedException;
 
 /** The broker in a process of its own: how it is started for a test, and asked and told things as an admin. */
@@ -104,9 +105,15 @@ final class ExternalBroker {
         create(new NewTopic(name, assignment), assignment.size());
     }
 
+    /** Some tests create what is there already; the harness does not mind. */
     private static void create(NewTopic topic, int partitions) {
         with(admin -> {
-            admin.createTopics(List.of(topic)).all().get(ANSWER_DEADLINE_S, TimeUnit.SECONDS);
+            try {
+                admin.createTopics(List.of(topic)).all().get(ANSWER_DEADLINE_S, TimeUnit.SECONDS);
+            } catch (ExecutionException e) {
+                if (!(e.getCause() instanceof TopicExistsException))
+                    throw e;
+            }
             awaitTopic(admin, topic.name(), partitions);
             return null;
         });
