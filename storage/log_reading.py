@@ -55,11 +55,14 @@ class ReadableLog:
         lies on the disk. ApiError: OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE.
         """
         end_offset = self.log_end_offset
-        if not self.log_start_offset <= start_offset <= end_offset:
-            message = f"offset {start_offset} is not within [{self.log_start_offset}, {end_offset}]"
+        log_start_offset = self.log_start_offset
+        segments = self.segments
+        # On another thread, retention may have come between the two.
+        log_start_offset = max(log_start_offset, segments[0].base_offset)
+        if not log_start_offset <= start_offset <= end_offset:
+            message = f"offset {start_offset} is not within [{log_start_offset}, {end_offset}]"
             raise ApiError(ErrorCode.OFFSET_OUT_OF_RANGE, message)
         max_offset = min(max_offset, end_offset)
-        segments = self.segments
         number = floor_of(segments, start_offset)
         if start_offset >= max_offset:
             return self._empty_slice(start_offset, segments[number])
