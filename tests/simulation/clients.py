@@ -83,6 +83,9 @@ class Client:
             await self.refresh()
         return self._brokers.get(self._leaders.get(partition, -1))
 
+    async def run(self) -> None:
+        """What it is there for."""
+
     async def refresh(self) -> MetadataResponse | None:
         request = MetadataRequest(topics=[MetadataRequest.MetadataRequestTopic(name=TOPIC)])
         response = await self.ask_any(request, MetadataResponse, BY_NAME_METADATA)
@@ -190,6 +193,7 @@ class Consumer(Client):
                 self.forget(partition)
                 await self.pause(0.3)
             elif answer.records:
+                assert isinstance(answer.records, bytes | bytearray | memoryview)
                 self._take(partition, bytes(answer.records), answer.high_watermark)
 
     def _take(self, partition: int, data: bytes, high_watermark: int) -> None:

@@ -6,8 +6,8 @@ whatever reason, are started again after a moment, as a supervisor would.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Final
 
 from protocol.messages.alter_partition_reassignments import AlterPartitionReassignmentsRequest as Reassignments
 from protocol.messages.alter_partition_reassignments import AlterPartitionReassignmentsResponse
@@ -130,7 +130,7 @@ class Faults:
         machine = self._one()
         if machine is not None:
             machine.disk.crash_at_step = machine.disk.steps + self._rng.randint(1, 60)
-        return machine and str(machine)
+        return None if machine is None else str(machine)
 
     def _roll(self) -> str | None:
         """One node after the other, each asked to stop."""
@@ -243,10 +243,9 @@ class Faults:
 
     # What operators do.
 
-    def _ask(self, work: Callable[[Client], object]) -> None:
+    def _ask(self, work: Callable[[Client], Coroutine[Any, Any, object]]) -> None:
         admin = self._world.clients[0]
-        task = self._world.loop.live(admin.life, work(admin))  # type: ignore[arg-type]
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._world.loop.live(admin.life, work(admin))
 
     def _reassign(self) -> str | None:
         plan = self._world.plan

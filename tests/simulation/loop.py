@@ -62,9 +62,11 @@ class _Handle(asyncio.TimerHandle):
     """TimerHandle for both kinds: `call_soon` needs the life as well."""
 
     __slots__ = ("life", "order")
+    life: Life | None
+    order: int
 
     def __lt__(self, other: Any) -> bool:
-        return (self._when, self.order) < (other._when, other.order)  # type: ignore[attr-defined, no-any-return]
+        return (self._when, self.order) < (other._when, other.order)  # type: ignore[attr-defined]
 
 
 class Stuck(Exception):
@@ -91,14 +93,16 @@ class VirtualLoop(base_events.BaseEventLoop):
         life = LIFE.get()
         return self.now if life is None else self.now * life.rate
 
-    def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> asyncio.TimerHandle:
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
         caller = LIFE.get()
         life = caller if context is None else context.get(LIFE)
         true = when if caller is None else when / caller.rate
         # A little late, as real loops are: who looks at the clock then must find that its time has come.
         return self._push(max(true, self.now) + RESOLUTION_S, life, callback, args, context)
 
-    def call_later(
+    def call_later(  # type: ignore[override]
         self, delay: float, callback: Any, *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         return self.call_at(self.time() + delay, callback, *args, context=context)
@@ -117,7 +121,9 @@ class VirtualLoop(base_events.BaseEventLoop):
         heapq.heappush(self._timers, handle)
         return handle
 
-    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> asyncio.Handle:
+    def call_soon(  # type: ignore[override]
+        self, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
         handle = _Handle(self.now, callback, args, self, context)
         handle.life = LIFE.get() if context is None else context.get(LIFE)
         self._soon.append(handle)
@@ -128,8 +134,8 @@ class VirtualLoop(base_events.BaseEventLoop):
 
     # Tasks.
 
-    def create_task(self, coro: Any, *, name: str | None = None, context: Context | None = None) -> asyncio.Task[Any]:
-        task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=name or "", context=context)
+    def create_task(self, coro: Any, *, name: object = None, context: Context | None = None) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=str(name), context=context)
         life = LIFE.get() if context is None else context.get(LIFE)
         if life is not None:
             life.keep(task)
@@ -150,7 +156,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         for _ in range(len(ready)):
             handle = ready.popleft()
             life = handle.life
-            if handle._cancelled or (life is not None and life.is_dead):  # type: ignore[attr-defined]
+            if handle._cancelled or (life is not None and life.is_dead):
                 continue
             self.steps += 1
             self.current = life
@@ -163,7 +169,7 @@ class VirtualLoop(base_events.BaseEventLoop):
         timers = self._timers
         while timers:
             handle = heapq.heappop(timers)
-            if not handle._cancelled and (handle.life is None or not handle.life.is_dead):  # type: ignore[attr-defined]
+            if not handle._cancelled and (handle.life is None or not handle.life.is_dead):
                 self.now = max(self.now, handle._when)  # type: ignore[attr-defined]
                 self._soon.append(handle)
                 return
@@ -206,7 +212,7 @@ class VirtualLoop(base_events.BaseEventLoop):
     def _write_to_self(self) -> None:
         raise AssertionError("there are no threads here")
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
         raise AssertionError("there are no threads here")
 
 

@@ -333,8 +333,8 @@ class End(asyncio.Transport):
             return
         view = memoryview(data)
         while view and not self.is_closed:
-            buffer = memoryview(self.protocol.get_buffer(-1))
-            size = min(len(buffer), len(view), PIECE_BYTES)
-            buffer[:size] = view[:size]
+            with memoryview(self.protocol.get_buffer(-1)) as buffer:
+                size = min(len(buffer), len(view), PIECE_BYTES)
+                buffer[:size] = view[:size]
             view = view[size:]
             self.protocol.buffer_updated(size)

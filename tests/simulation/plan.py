@@ -53,7 +53,7 @@ def draw_plan(rng: random.Random) -> Plan:
         partitions=rng.choice((1, 2, 3)),
         producers=rng.choice((1, 2)),
         consumers=1,
-        think_s=rng.choice((0.1, 0.2, 0.4)),
+        think_s=rng.choice((0.02, 0.05, 0.1)),
         faults=rng.randint(6, 10),
         calm_s=4.0,
         is_synced=is_synced,
