@@ -100,6 +100,9 @@ class KafkaMetadataLog:
             recovery_point=max((snapshot.offset for snapshot in found), default=0),
             topic_id=METADATA_TOPIC_ID,
         )
+        if log.log_end_offset == 0:
+            # Votes are kept in there, and must outlive a power cut before the log itself is synced for the first time.
+            files.sync_dir(log_dir)
         kept = [snapshot_id for snapshot_id in found if snapshot_id.offset >= log.log_start_offset]
         if log.log_start_offset > 0 and not kept:
             raise StorageError(log_dir, f"{directory} starts at {log.log_start_offset}, and no snapshot covers that")

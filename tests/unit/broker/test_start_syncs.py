@@ -15,11 +15,12 @@ METADATA = f"{DATA}/{METADATA_DIRECTORY}"
 LOG = f"{METADATA}/00000000000000000000.log"
 
 # The log: leader, bootstrap records, controller, broker, broker unfenced, and one to spare for how they are grouped.
+# The data directory: once for the name of the metadata log, before a vote is kept in there.
 FIRST_START = Counter(
     {
         "/": 1,
         "/barnabas-in-memory": 1,
-        DATA: 4,
+        DATA: 5,
         f"{DATA}/bootstrap.checkpoint": 1,
         f"{DATA}/{META_PROPERTIES}": 1,
         METADATA: 3,

@@ -12,10 +12,12 @@ from protocol.ids import OffsetAndEpoch
 from protocol.metadata.configs import FeatureLevelRecord
 from protocol.records.batch import iter_batches
 from raft.loading import load_membership
+from raft.quorum_state import FILE_NAME, ElectionState, QuorumStateFile
 from raft.records import control_batch, data_batch, kraft_version_record, voters_record
 from raft.snapshots import MembershipAt, SnapshotWriter, read_all
-from raft.voters import VoterSet
-from storage.files import DiskFiles
+from raft.voters import ReplicaKey, VoterSet
+from storage.files import DiskFiles, make_dirs_durably
+from tests.support.memory_files import MemoryFiles
 from tests.support.raft_simulation import voter_node
 
 VOTERS = VoterSet([voter_node(1)])
@@ -90,6 +92,17 @@ def test_appends_survive_a_crash_of_the_process(on_disk: Fixture) -> None:
     assert offsets(on_disk.log, 0, 5) == [0, 3]
     assert offsets(on_disk.log, 4, 5) == [3]
     assert offsets(on_disk.log, 0, 3) == [0]
+
+
+def test_first_vote_survives_a_power_cut_before_anything_was_appended() -> None:
+    disk = MemoryFiles()
+    make_dirs_durably(disk, "/data")
+    KafkaMetadataLog.open(disk, "/data", MetadataLogConfig(), now_ms=lambda: 1)
+    path = f"/data/{DIRECTORY_NAME}/{FILE_NAME}"
+    vote = ElectionState(1, voted_key=ReplicaKey(3))
+    QuorumStateFile(disk, path).write(vote, 1)
+    disk.power_cut()
+    assert QuorumStateFile(disk, path).read() == vote
 
 
 def test_torn_tail_is_cut(on_disk: Fixture) -> None:
