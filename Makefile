@@ -5,7 +5,8 @@ BIN := .venv/bin
 NATIVE_SOURCES := hatch_build.py tools/build_native.py $(wildcard protocol/records/*.c)
 PACKAGES := barnabas broker config protocol raft storage
 
-.PHONY: help setup run cluster check format test unit conformance conformance-table tools-table crash kafka-tests bench
+.PHONY: help setup run cluster check format test unit conformance conformance-table tools-table crash sim kafka-tests
+.PHONY: bench
 .PHONY: docs wheel
 
 help:
@@ -20,6 +21,7 @@ help:
 	@echo "make conformance-table   write down what is compared: docs/conformance.md (after a change of the cases)"
 	@echo "make tools-table  have Kafka's own tools ask both; writes docs/tools.md (needs Java and Maven)"
 	@echo "make crash        kill and break nodes under load"
+	@echo "make sim          clusters in virtual time under drawn faults: a fixed set, then random seeds for SECONDS=300"
 	@echo "make kafka-tests  run Apache Kafka's own tests here; writes docs/kafka-tests.md (needs Java and Maven; an hour)"
 	@echo "make bench        side by side with Apache Kafka; writes bench/RESULTS.md (needs Java and Maven; 45 minutes)."
 	@echo "                  BENCH='--rows lz4' for some rows, BENCH=--resume to go on with a run that was broken off"
@@ -80,6 +82,11 @@ tools-table: setup
 
 crash: setup
 	$(BIN)/pytest -n $(WORKERS) tests/crash
+
+# Whole clusters in virtual time: a fixed set, planted bugs among it, then random seeds for SECONDS.
+SECONDS ?= 300
+sim: setup
+	$(BIN)/python -m tests.simulation --fixed --random $(SECONDS)
 
 kafka-tests: setup
 	$(BIN)/python -m tests.kafka_suite.run --write $(SUITE)

@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter
 
+from tests.simulation.seeds import CAUGHT_BY, FIXED, REGRESSIONS, run_planted
 from tests.simulation.world import Result, World
 
 
@@ -24,6 +25,7 @@ def main() -> int:
     parser.add_argument("-v", "--verbose", action="store_true")
     parser.add_argument("--logs", action="store_true")
     parser.add_argument("--random", type=float, default=0.0, metavar="SECONDS")
+    parser.add_argument("--fixed", action="store_true")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO if options.logs else logging.CRITICAL + 1, format="%(name)s %(message)s")
     totals: Counter[str] = Counter()
@@ -39,15 +41,18 @@ def main() -> int:
         if not result.is_good:
             failed.append(seed)
 
-    for seed in options.seeds:
+    for seed in (*options.seeds, *((*FIXED, *REGRESSIONS) if options.fixed else ())):
         run(seed)
+    uncaught = [name for name, seed in CAUGHT_BY.items() if options.fixed and run_planted(name, seed).is_good]
     deadline_s = time.monotonic() + options.random
     while time.monotonic() < deadline_s:
         run(random.randrange(1 << 31))
     _print(", ".join(f"{count} {name}" for name, count in totals.most_common()))
     if failed:
         _print(f"failed: {' '.join(map(str, failed))}")
-    return 1 if failed else 0
+    if uncaught:
+        _print(f"planted, and not caught: {' '.join(uncaught)}")
+    return 1 if failed or uncaught else 0
 
 
 def _report(result: Result, took_s: float) -> None:

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
+from broker.metadata.raft_log import DIRECTORY_NAME
 from protocol.messages.vote import VoteResponse
 from protocol.schema import Message
 from raft.driver import RaftDriver
 from raft.events import SendRequest
+from raft.quorum_state import FILE_NAME, decode
 from tests.simulation.check import Check, LogReader, raft_of, running
 
 if TYPE_CHECKING:
@@ -77,8 +79,18 @@ class RaftCheck(Check):
         if answers and answers[0].vote_granted and not asked.pre_vote:
             candidate, epoch = asked.replica_id, asked.replica_epoch
             before = self._votes.setdefault((voter, epoch), candidate)
+            self._check_durable(voter, epoch, candidate)
             if before != candidate:
                 self.violation(f"node {voter} votes for {before} and {candidate} in epoch {epoch}")
+
+    def _check_durable(self, voter: int, epoch: int, candidate: int) -> None:
+        """A vote must be on the platter before it is told."""
+        machine = next(machine for machine in self.world.machines if machine.id == voter)
+        directory = machine.properties["log.dirs"]
+        data = machine.disk.durable_bytes(f"{directory}/{DIRECTORY_NAME}/{FILE_NAME}")
+        state = None if data is None else decode(data)
+        if state is None or state.epoch < epoch or (state.epoch == epoch and state.voted_key is None):
+            self.violation(f"node {voter} tells {candidate} of its vote in epoch {epoch}, on the platter is {state}")
 
     def watch(self) -> None:
         for machine, node in running(self.world.machines):

@@ -31,6 +31,8 @@ BY_NAME_FETCH: Final = 12
 BY_NAME_METADATA: Final = 9
 BROKER_PORT: Final = 9092
 TOPIC: Final = "events"
+REFUSALS_MAX: Final = 20
+"""So often in a row nobody is told by a leader that was deposed, and does not know, that its sequence has a gap."""
 
 _SEQUENCE_LOST: Final = frozenset(
     {ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, ErrorCode.UNKNOWN_PRODUCER_ID, ErrorCode.INVALID_PRODUCER_EPOCH}
@@ -146,6 +148,7 @@ class Producer(Client):
         topic = ProduceRequest.TopicProduceData(name=TOPIC, partition_data=[part])
         request = ProduceRequest(acks=-1, timeout_ms=3000, topic_data=[topic])
         backoff_s = 0.02
+        refusals = 0
         while True:
             response = cast(ProduceResponse | None, await self.ask_leader(partition, request, BY_NAME_PRODUCE))
             if response is not None:
@@ -154,7 +157,8 @@ class Producer(Client):
                 if code in (ErrorCode.NONE, ErrorCode.DUPLICATE_SEQUENCE_NUMBER):
                     self._register.acknowledged(partition, answer.base_offset, values, self.name)
                     return True
-                if code in _SEQUENCE_LOST:
+                refusals = refusals + 1 if code in _SEQUENCE_LOST else 0
+                if refusals > REFUSALS_MAX:
                     self._register.violation(f"{self.name} is told {code.name} for {values[0][:30]!r}")
                     return False
                 self.forget(partition)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import posixpath
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -111,6 +112,7 @@ class Machine:
         self.properties = dict(properties)
         self.host = f"10.0.0.{node_id}"
         self.disk = Disk(seed=rng.randrange(1 << 30))
+        self._mount(properties["log.dirs"])
         self.life: Life | None = None
         self.node: Node | None = None
         self.is_started = False
@@ -144,6 +146,13 @@ class Machine:
 
     def _overrides(self) -> list[str]:
         return [f"{key}={value}" for key, value in self.properties.items()]
+
+    def _mount(self, directory: str) -> None:
+        """The directory is there for good, as a mount point is."""
+        self.disk.make_dirs(directory)
+        while directory != "/":
+            directory = posixpath.dirname(directory)
+            self.disk.sync_dir(directory)
 
     # Lives.
 

@@ -1,23 +1,16 @@
-"""`python -m tests.simulation.search`: for each planted bug the first seed by which it is caught."""
+"""`python -m tests.simulation.search [BUG ...]`: for each planted bug the first seed by which it is caught, for
+`seeds.py`."""
 
 from __future__ import annotations
 
 import logging
-import random
 import sys
 import time
 
-from tests.simulation.plan import draw_plan
-from tests.simulation.planted import PLANTED, Bug
-from tests.simulation.world import Result, World
+from tests.simulation.planted import PLANTED
+from tests.simulation.seeds import run_planted
 
-SEEDS_MAX = 8
-
-
-def run_with(bug: Bug, seed: int) -> Result:
-    plan = bug.plan(draw_plan(random.Random(seed)))
-    with bug.plant():
-        return World(seed, plan).run()
+SEEDS_MAX = 20
 
 
 def main() -> None:
@@ -25,7 +18,7 @@ def main() -> None:
     for name in sys.argv[1:] or PLANTED:
         began_s = time.process_time()
         for seed in range(1, SEEDS_MAX + 1):
-            result = run_with(PLANTED[name], seed)
+            result = run_planted(name, seed)
             if not result.is_good:
                 sys.stdout.write(f'"{name}": {seed},  # {result.violations[0][:150]} ')
                 break

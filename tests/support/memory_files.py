@@ -406,6 +406,15 @@ class MemoryFiles:
 
     # whole files
 
+    def durable_bytes(self, path: str) -> bytes | None:
+        """What a power cut would leave for certain; None: no such file."""
+        node: _Node = self._root
+        for name in _parts(path):
+            if not isinstance(node, _Directory) or name not in node.durable:
+                return None
+            node = node.durable[name]
+        return bytes(node.durable) if isinstance(node, _Inode) else None
+
     def read_bytes(self, path: str) -> bytes:
         inode = self._inode(path)
         self.step("read", path, changes=False)

@@ -1,0 +1,31 @@
+"""Seeds that are run again and again: the fixed set, those of bugs that were found, and one for each planted bug."""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+from tests.simulation.plan import draw_plan
+from tests.simulation.planted import PLANTED
+from tests.simulation.world import Result, World
+
+SHORT: Final = tuple(range(1, 11))
+"""In `make test`; together they draw every fault."""
+FIXED: Final = tuple(range(1, 61))
+"""In `make sim`."""
+
+REGRESSIONS: Final[dict[int, str]] = {}
+"""Seeds of failures that were mended, with what was wrong."""
+
+CAUGHT_BY: Final = {
+    "no-truncation": 1,
+    "reads-beyond-commit": 1,
+}
+"""For every planted bug a seed by which it is caught."""
+
+
+def run_planted(name: str, seed: int) -> Result:
+    bug = PLANTED[name]
+    plan = bug.plan(draw_plan(random.Random(seed)))
+    with bug.plant():
+        return World(seed, plan).run()
