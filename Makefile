@@ -6,8 +6,7 @@ NATIVE_SOURCES := hatch_build.py tools/build_native.py $(wildcard protocol/recor
 PACKAGES := barnabas broker config protocol raft storage
 
 .PHONY: help setup run cluster check format test unit conformance conformance-table tools-table crash sim kafka-tests
-.PHONY: bench
-.PHONY: docs wheel
+.PHONY: bench docs wheel compose-test
 
 help:
 	@echo "make setup        a virtual environment in .venv with everything, barnabas among it"
@@ -27,6 +26,7 @@ help:
 	@echo "                  BENCH='--rows lz4' for some rows, BENCH=--resume to go on with a run that was broken off"
 	@echo "make docs         write what is generated: docs/*.md, config/attributes.py"
 	@echo "make wheel        a wheel in dist/"
+	@echo "make compose-test docker-compose.yml on a real engine, with a node killed under load (needs Docker)"
 
 .venv/.setup: pyproject.toml $(NATIVE_SOURCES)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -103,3 +103,7 @@ docs: setup
 
 wheel: setup
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+# PYTHON_IMAGE and PROMETHEUS_IMAGE name other images, where no registry is reached.
+compose-test: setup
+	$(BIN)/python -m tests.compose $(COMPOSE)

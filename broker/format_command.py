@@ -1,7 +1,8 @@
 """`barnabas format`, and the formatting that the first start of a single node does by itself.
 
 By itself only where nothing can go wrong by it: every directory is new or empty, and the configuration says that
-the node is alone in its quorum. A directory that holds anything but is not formatted may have lost its
+the node is alone in its quorum; or, as in the apache/kafka image, that the user said with CLUSTER_ID which cluster it
+belongs to, and nobody has to be told who votes. A directory that holds anything but is not formatted may have lost its
 meta.properties: a new cluster on top of it would hide its data, so that is left to its operator.
 """
 
@@ -54,17 +55,19 @@ def run(config: NodeConfig, arguments: argparse.Namespace) -> int:
 
 
 def format_new_directories(config: NodeConfig, environment: Environment, cluster_id: str | None) -> None:
-    """Makes a new cluster of a single node whose directories are all new; StartupError if somebody has to format."""
+    """Formats directories that are all new, of a node that is a cluster by itself or of a part of cluster `cluster_id`;
+    StartupError if somebody has to format."""
     files = environment.files
     directories = sorted({*config.log_dirs, config.metadata_log_dir})
     formatted = [directory for directory in directories if files.exists(f"{directory}/{META_PROPERTIES}")]
+    knows_enough = is_single_node(config) or (bool(cluster_id) and not _has_to_be_told_voters(config))
     if formatted:
         if cluster_id:
             _check_cluster(files, formatted, cluster_id)
-        if not _was_interrupted(files, directories, formatted, config):
+        if not (knows_enough and _was_interrupted(files, directories, formatted, config)):
             return  # The node looks at what is there, and tells what is missing.
         cluster_id = _cluster_of(files, formatted[0])
-    if not is_single_node(config):
+    if not knows_enough:
         raise StartupError(
             f"{directories[0]} is not formatted, and the node belongs to a quorum of several: format it with "
             "`barnabas format -t CLUSTER_ID -c FILE`, with the same CLUSTER_ID for all nodes (`barnabas random-uuid` "
@@ -80,22 +83,26 @@ def format_new_directories(config: NodeConfig, environment: Environment, cluster
     options = FormatOptions(
         cluster_id=cluster_id or generate_cluster_id(environment.random),
         ignore_formatted=bool(formatted),
-        standalone=not config.controller_quorum_voters,
+        standalone=_has_to_be_told_voters(config),
     )
     try:
         format_directories(config, options, files, environment.random, environment.clock.wall_ms())
     except FormatError as error:
         raise StartupError(str(error)) from error
-    logger.info("formatted %s as the new cluster %s", ", ".join(directories), options.cluster_id)
+    kind = "the new cluster" if is_single_node(config) else "a part of cluster"
+    logger.info("formatted %s as %s %s", ", ".join(directories), kind, options.cluster_id)
+
+
+def _has_to_be_told_voters(config: NodeConfig) -> bool:
+    """A controller whose quorum is not fixed begins with a set of voters, or without one, as its operator says."""
+    return config.is_controller and not config.controller_quorum_voters
 
 
 def _was_interrupted(files: Files, directories: Sequence[str], formatted: Sequence[str], config: NodeConfig) -> bool:
     """Whether a first start ended in the middle of its formatting: the metadata directory, which comes last, is new,
     and so is all else but for what formatting leaves."""
-    return (
-        config.metadata_log_dir not in formatted
-        and is_single_node(config)
-        and all(_is_new(files, directory, was_formatted=directory in formatted) for directory in directories)
+    return config.metadata_log_dir not in formatted and all(
+        _is_new(files, directory, was_formatted=directory in formatted) for directory in directories
     )
 
 

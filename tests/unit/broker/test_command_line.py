@@ -219,6 +219,36 @@ def test_a_node_of_a_larger_quorum_is_not_formatted(
     assert node.started == []
 
 
+STATIC_QUORUM = "controller.quorum.voters=7@localhost:9093,8@other:9093\n"
+BROKER_ALONE = "process.roles=broker\nlisteners=PLAINTEXT://localhost:9092\n"
+
+
+@pytest.mark.parametrize("extra", [STATIC_QUORUM, BROKER_ALONE], ids=["fixed voters", "broker"])
+def test_who_names_the_cluster_of_a_larger_quorum_need_not_format(
+    node: type[FakeNode], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extra: str
+) -> None:
+    file = write_properties(tmp_path, extra)
+    assert run("serve", file) == FAILED
+    monkeypatch.setenv("CLUSTER_ID", CLUSTER_ID)
+    assert run_and_stop(node, file) == OK
+    for name in ("a", "b"):
+        properties = decode_meta_properties((tmp_path / name / "meta.properties").read_bytes())
+        assert (properties.cluster_id, properties.node_id) == (CLUSTER_ID, 7)
+        assert not (tmp_path / name / METADATA_DIRECTORY).exists(), "it begins with no voters of its own"
+    (tmp_path / "a" / "meta.properties").unlink()  # as if it had been interrupted: the metadata directory comes last
+    assert run_and_stop(node, file) == OK
+    assert (tmp_path / "a" / "meta.properties").exists()
+
+
+def test_a_controller_that_has_to_be_told_who_votes_is_not_formatted(
+    node: type[FakeNode], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLUSTER_ID", CLUSTER_ID)
+    file = write_properties(tmp_path, "controller.quorum.bootstrap.servers=localhost:9093,other:9093\n")
+    assert run("serve", file) == FAILED
+    assert not (tmp_path / "a").exists()
+
+
 @pytest.mark.parametrize("content", ["orders-0", f"{METADATA_DIRECTORY}/quorum-state", "some-file"])
 def test_a_directory_with_content_is_not_formatted(
     node: type[FakeNode], tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
