@@ -1,4 +1,4 @@
-"""Placing replicas: over racks first, then over the brokers of a rack, in stripes.
+"""Placing replicas: over racks first, then over hosts, then over the brokers of a host, in stripes.
 
 Partitions of one request walk the racks round robin, and each rack its brokers round robin, both from a random start,
 so load spreads over partitions as well as within one. The first replica, the preferred leader, goes to an unfenced
@@ -6,13 +6,19 @@ broker; fenced ones take replicas only where unfenced ones run out, and brokers 
 directories cordoned take none. When as many partitions were placed as there are unfenced brokers, racks and brokers are
 shuffled, so assignments do not repeat.
 
+Several brokers on one host (`barnabas serve --processes`) fall together: within a rack hosts take turns, and two
+replicas of a partition share one only where no other broker of their rack is left. The host is where a broker listens,
+as its registration says, so the metadata log has nothing that is not Kafka's. With one broker a host, or all on one, it
+is as with Apache Kafka.
+
 Counterpart: StripedReplicaPlacer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from itertools import zip_longest
+from typing import NamedTuple, TypeVar
 
 from broker.environment import Random
 from broker.metadata.image import ClusterImage
@@ -73,37 +79,71 @@ def _shuffle(items: list[T], random: Random) -> None:
         items[index], items[other] = items[other], items[index]
 
 
-class _Brokers:
-    """Brokers in a ring, each given at most once a round; the ring turns by one between rounds."""
+Host = frozenset[str]
+"""The names that a broker's listeners are reached by. All of them: inside and outside of a container, say, one name
+alone may be the same for all brokers."""
 
-    def __init__(self, brokers: list[int], random: Random) -> None:
-        self.brokers = sorted(brokers)
-        self._index = 0
+
+class _Broker(NamedTuple):
+    id: int
+    host: Host
+
+
+class _Brokers:
+    """Brokers in a ring in which hosts take turns, each broker given at most once a round; the ring turns by one
+    between rounds."""
+
+    def __init__(self, brokers: list[_Broker], random: Random) -> None:
+        self._ring = _hosts_in_turn(sorted(brokers, key=lambda broker: broker.id))
+        self._given: set[int] = set()
         self._round = 0
         self._offset = random.randrange(0, len(brokers)) if brokers else 0
 
-    def next(self, round_number: int) -> int | None:
-        if not self.brokers:
+    def next(self, round_number: int, used: set[Host]) -> _Broker | None:
+        """The next one on a host that is not used, or else the next one."""
+        if not self._ring:
             return None
         if self._round != round_number:
             self._round = round_number
-            self._index = 0
-            self._offset = (self._offset + 1) % len(self.brokers)
-        if self._index >= len(self.brokers):
-            return None
-        broker = self.brokers[(self._index + self._offset) % len(self.brokers)]
-        self._index += 1
-        return broker
+            self._given.clear()
+            self._offset = (self._offset + 1) % len(self._ring)
+        found: _Broker | None = None
+        for index in range(len(self._ring)):
+            broker = self._ring[(index + self._offset) % len(self._ring)]
+            if broker.id not in self._given:
+                found = found or broker
+                if broker.host not in used:
+                    found = broker
+                    break
+        if found is not None:
+            self._given.add(found.id)
+        return found
+
+    def shuffle(self, random: Random) -> None:
+        _shuffle(self._ring, random)
+        self._ring = _hosts_in_turn(self._ring)
+
+
+def _hosts_in_turn(brokers: Sequence[_Broker]) -> list[_Broker]:
+    """One broker of each host, then the next one of each; otherwise in the order given."""
+    of_host: dict[Host, list[_Broker]] = {}
+    for broker in brokers:
+        of_host.setdefault(broker.host, []).append(broker)
+    return [broker for turn in zip_longest(*of_host.values()) for broker in turn if broker is not None]
 
 
 class _Rack:
-    def __init__(self, brokers: Sequence[BrokerRegistration], random: Random) -> None:
-        self.fenced = _Brokers([broker.id for broker in brokers if broker.fenced], random)
-        self.unfenced = _Brokers([broker.id for broker in brokers if not broker.fenced], random)
+    def __init__(self, registrations: Sequence[BrokerRegistration], random: Random) -> None:
+        self.fenced = _Brokers([_broker(each) for each in registrations if each.fenced], random)
+        self.unfenced = _Brokers([_broker(each) for each in registrations if not each.fenced], random)
 
-    def next(self, round_number: int) -> int | None:
-        broker = self.unfenced.next(round_number)
-        return self.fenced.next(round_number) if broker is None else broker
+    def next(self, round_number: int, used: set[Host]) -> _Broker | None:
+        broker = self.unfenced.next(round_number, used)
+        return self.fenced.next(round_number, used) if broker is None else broker
+
+
+def _broker(registration: BrokerRegistration) -> _Broker:
+    return _Broker(registration.id, frozenset(listener.host for listener in registration.listeners.values()))
 
 
 class _Racks:
@@ -124,24 +164,25 @@ class _Racks:
         if self._offset == len(self._names):
             self._offset = 0
         leader, leader_rack = self._place_leader()
-        replicas = [leader]
+        replicas, used = [leader.id], {leader.host}
         rack_index, skip = self._offset, leader_rack
         while len(replicas) < replication_factor:
             if rack_index == skip:
                 skip = -1  # once: the leader's rack has had its turn
             else:
-                broker = self._racks[self._names[rack_index]].next(self._round)
+                broker = self._racks[self._names[rack_index]].next(self._round, used)
                 if broker is not None:
-                    replicas.append(broker)
+                    replicas.append(broker.id)
+                    used.add(broker.host)
             rack_index = (rack_index + 1) % len(self._names)
         self._round += 1
         self._offset += 1
         return replicas
 
-    def _place_leader(self) -> tuple[int, int]:
+    def _place_leader(self) -> tuple[_Broker, int]:
         rack_index = self._offset
         while True:
-            broker = self._racks[self._names[rack_index]].unfenced.next(self._round)
+            broker = self._racks[self._names[rack_index]].unfenced.next(self._round, set())
             if broker is not None:
                 return broker, rack_index
             rack_index = (rack_index + 1) % len(self._names)
@@ -149,5 +190,5 @@ class _Racks:
     def _shuffle(self) -> None:
         _shuffle(self._names, self._random)
         for name in sorted(self._racks):
-            _shuffle(self._racks[name].unfenced.brokers, self._random)
-            _shuffle(self._racks[name].fenced.brokers, self._random)
+            self._racks[name].unfenced.shuffle(self._random)
+            self._racks[name].fenced.shuffle(self._random)

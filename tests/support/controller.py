@@ -88,12 +88,13 @@ def broker_record(
     rack: str | None = None,
     directories: Sequence[Uuid] | None = None,
     incarnation: int | None = None,
+    host: str | None = None,
 ) -> VersionedRecord:
     record = RegisterBrokerRecord(
         broker_id=broker_id,
         broker_epoch=epoch,
         incarnation_id=uuid(500 + broker_id if incarnation is None else incarnation),
-        end_points=[RegisterBrokerRecord.BrokerEndpoint(name="PLAINTEXT", host=f"host{broker_id}", port=9092)],
+        end_points=[RegisterBrokerRecord.BrokerEndpoint(name="PLAINTEXT", host=host or f"host{broker_id}", port=9092)],
         features=[
             RegisterBrokerRecord.BrokerFeature(
                 name=name, min_supported_version=range_.min, max_supported_version=range_.max
