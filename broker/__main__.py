@@ -28,6 +28,10 @@ is formatted by itself only where the node is alone in its quorum, else `barnaba
 
 Settings, what wins first: --data and --override, KAFKA_* environment variables (KAFKA_LOG_DIRS is log.dirs, two
 underscores are one, three a dash), FILE, defaults. Variables that name no key are left out.
+
+With --processes N, N nodes are started, one for each processor, say, and again where one dies: the first is the node of
+the configuration, the others are brokers beside it. Each has node.id 1000 above the one before, its ports 10 above, and
+its data in a folder of its own (node1, node1001, ...) in the log directories. SIGTERM or Ctrl-C stops all of them.
 """
 
 _SERVE_EPILOG = """\
@@ -37,6 +41,7 @@ examples:
   barnabas serve --override listeners=PLAINTEXT://0.0.0.0:9092 \\
                  --override advertised.listeners=PLAINTEXT://my-host:9092
   barnabas serve server.properties --log-level warning,raft=debug
+  barnabas serve server.properties --processes 4
 """
 
 _FORMAT_HELP = """\
@@ -126,6 +131,7 @@ def _add_serve(commands: Commands[argparse.ArgumentParser]) -> None:
         help="start although KEY asks for security or durability that is not served yet (repeatable)",
     )
     parser.add_argument("--no-environment", action="store_true", help="leave environment variables out")
+    parser.add_argument("--processes", type=int, metavar="N", help="start N nodes of this configuration on this host")
     parser.add_argument(
         "--log-level",
         action="append",
@@ -146,6 +152,7 @@ def _add_format(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("-t", "--cluster-id", required=True, metavar="ID", help="the id of the cluster")
     parser.add_argument("-c", "--config", required=True, type=Path, metavar="FILE", help="a server.properties")
+    parser.add_argument("--processes", type=int, metavar="N", help="format for `serve --processes N`")
     parser.add_argument(
         "-g", "--ignore-formatted", action="store_true", help="leave directories alone that are formatted already"
     )
@@ -210,6 +217,8 @@ def _add_dump_log(commands: Commands[argparse.ArgumentParser]) -> None:
 def _serve(options: argparse.Namespace) -> int:
     from broker.importing import without_collection
 
+    if options.processes is not None:
+        return _serve_processes(options)
     with without_collection():
         from broker.serve import serve
         from config.definition import ConfigError
@@ -224,6 +233,16 @@ def _serve(options: argparse.Namespace) -> int:
     except ConfigError as error:
         return _unusable("the configuration cannot be used", error)
     return serve(loaded.config, loaded.warnings, environ)
+
+
+def _serve_processes(options: argparse.Namespace) -> int:
+    from broker.processes import serve_processes
+    from config.definition import ConfigError
+
+    try:
+        return serve_processes(options, os.environ)
+    except ConfigError as error:
+        return _unusable("the configuration cannot be used", error)
 
 
 def _configure_logs(config: NodeConfig, options: argparse.Namespace, environ: Mapping[str, str]) -> None:
@@ -241,11 +260,22 @@ def _format(options: argparse.Namespace) -> int:
     from config.definition import ConfigError
     from config.properties import load_node_config
 
+    def load(overrides: Sequence[str]) -> NodeConfig:
+        return load_node_config(options.config, None, overrides, is_for_serving=False).config
+
     try:
-        loaded = load_node_config(options.config, is_for_serving=False)
+        if options.processes is None:
+            return run(load(()), options)
+        from broker.processes import process_configs
+
+        configs = [config for config, _ in process_configs(load, options.processes)]
     except ConfigError as error:
         return _unusable("the configuration cannot be used", error)
-    return run(loaded.config, options)
+    # The first may be a controller, and the flags say who votes; the others are brokers.
+    others = argparse.Namespace(**vars(options))
+    others.standalone, others.initial_controllers, others.no_initial_controllers = False, None, False
+    codes = (run(config, others if number else options) for number, config in enumerate(configs))
+    return next((code for code in codes if code != OK), OK)
 
 
 def _dump_log(options: argparse.Namespace) -> int:

@@ -15,10 +15,10 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+
+from broker.processes import Group, NodeProcess, say
 
 BARNABAS = Path(sys.executable).with_name("barnabas")
 CONTROLLER_PORTS_ABOVE = 10_000
@@ -38,7 +38,7 @@ class Node:
         self.id = node_id
         self.directory = directory
         self.port = port
-        self.process: subprocess.Popen[str] | None = None
+        self.process = NodeProcess(node_id, ["serve", "--no-environment", str(self.file)])
 
     @property
     def file(self) -> Path:
@@ -63,27 +63,6 @@ class Node:
                 directory=self.directory,
             )
         )
-
-    def start(self) -> None:
-        # In a session of its own: Ctrl-C in a terminal is for this program, which passes it on once.
-        self.process = subprocess.Popen(
-            [str(BARNABAS), "serve", "--no-environment", str(self.file)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        assert self.process.stdout is not None
-        threading.Thread(target=self._show, args=(self.process.stdout,), daemon=True).start()
-
-    def _show(self, output: IO[str]) -> None:
-        for line in output:
-            say(f"node {self.id}  {line}")
-
-
-def say(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
 
 
 def barnabas(*arguments: str) -> str:
@@ -116,28 +95,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for node in nodes:
         node.write_properties(nodes)
     format_new(nodes)
-    stop_asked = threading.Event()
+    files = {node.process: node.file for node in nodes}
+
+    def on_end(process: NodeProcess) -> None:
+        again = f"{os.path.relpath(BARNABAS)} serve {os.path.relpath(files[process])}"
+        say(f"node {process.id}  has ended with {process.code}; to start it again: {again}\n")
+
+    group = Group([node.process for node in nodes], on_end)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop_asked.set())
-    for node in nodes:
-        node.start()
+        signal.signal(number, group.on_signal)
     say(f"bootstrap servers: {','.join(f'127.0.0.1:{node.port}' for node in nodes)}; Ctrl-C stops all\n")
-    return run(nodes, stop_asked)
-
-
-def run(nodes: Sequence[Node], stop_asked: threading.Event) -> int:
-    running = {node.id: node for node in nodes}
-    while running and not stop_asked.wait(0.2):
-        for node in list(running.values()):
-            assert node.process is not None
-            if node.process.poll() is not None:
-                del running[node.id]
-                again = f"{os.path.relpath(BARNABAS)} serve {os.path.relpath(node.file)}"
-                say(f"node {node.id}  has ended with {node.process.returncode}; to start it again: {again}\n")
-    for node in running.values():
-        assert node.process is not None
-        node.process.terminate()
-    return max((node.process.wait() for node in running.values() if node.process is not None), default=1)
+    return group.run()
 
 
 if __name__ == "__main__":
