@@ -13,6 +13,7 @@ has no part in simulations: a thread for what each node says is its own.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import os
 import signal
@@ -20,6 +21,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Final
@@ -43,6 +45,7 @@ STEADY_S: Final = 60.0
 CLUSTER_ID = "CLUSTER_ID"
 _VARIABLES = ("KAFKA_", "BARNABAS_", CLUSTER_ID)
 READY = "Kafka Server started"
+READER_DEADLINE_S: Final = 1.0
 ROOT = Path(__file__).resolve().parents[1]
 
 _CLOCK = SystemClock()
@@ -66,6 +69,7 @@ class NodeProcess:
         self._arguments = arguments
         self._environ = os.environ if environ is None else environ
         self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
 
     @property
     def pid(self) -> int:
@@ -96,7 +100,15 @@ class NodeProcess:
             preexec_fn=_end_with_parent if _libc is not None else None,
         )
         assert self._process.stdout is not None
-        threading.Thread(target=self._show, args=(self._process.stdout,), daemon=True).start()
+        self._reader = threading.Thread(target=self._show, args=(self._process.stdout,), daemon=True)
+        self._reader.start()
+
+    def wait(self) -> None:
+        """Until it has ended, and all that it said is shown."""
+        if self._process is not None:
+            self._process.wait()
+        if self._reader is not None:
+            self._reader.join(READER_DEADLINE_S)
 
     def send(self, number: signal.Signals) -> None:
         if self.is_running:
@@ -110,8 +122,10 @@ class NodeProcess:
     def _show(self, output: IO[str]) -> None:
         for line in output:
             self.has_served = self.has_served or READY in line
-            # An object stays an object.
-            say(f'{{"node": {self.id}, {line[1:]}' if line.startswith('{"') else f"node {self.id}  {line}")
+            # Read on where nobody hears it any more: a node whose pipe is full stands still.
+            with contextlib.suppress(OSError, ValueError):
+                # An object stays an object.
+                say(f'{{"node": {self.id}, {line[1:]}' if line.startswith('{"') else f"node {self.id}  {line}")
 
 
 def _end_with_parent() -> None:
@@ -132,29 +146,41 @@ class Group:
         self._on_end = on_end
         self._last = last
         self._due: dict[NodeProcess, float] = {}
-        self.stop_asked = threading.Event()
-        self._leave_asked = threading.Event()
+        self._asked = 0
+        """How often it was asked to stop. A number, since signals come at any moment, also while a lock is held."""
 
-    def on_signal(self, *_: object) -> None:
-        """The first asks for a clean stop; the next has all nodes leave at once."""
-        (self._leave_asked if self.stop_asked.is_set() else self.stop_asked).set()
+    def ask_to_stop(self, *_: object) -> None:
+        """The handler of signals: the first asks for a clean stop, the next does not wait for it."""
+        self._asked += 1
+
+    def give_up(self) -> None:
+        self._asked = max(self._asked, 1)
 
     def run(self) -> int:
         """Until it is asked to stop, or nobody is left; the exit code is the highest of the nodes'."""
         self._due = dict.fromkeys(self._processes, 0.0)
         running: set[NodeProcess] = set()
-        while (running or self._due) and not self.stop_asked.is_set():
+        while (running or self._due) and not self._asked:
             for process in [process for process, due_s in self._due.items() if due_s <= _CLOCK.monotonic()]:
-                del self._due[process]
-                process.start()
-                running.add(process)
+                self._start(process, running)
             for process in [process for process in running if not process.is_running]:
                 running.discard(process)
+                process.wait()
                 pause_s = self._on_end(process)
                 if pause_s is not None:
                     self._due[process] = _CLOCK.monotonic() + pause_s
-            self.stop_asked.wait(POLL_S)
+            time.sleep(POLL_S)
         return self._stop(running)
+
+    def _start(self, process: NodeProcess, running: set[NodeProcess]) -> None:
+        try:
+            process.start()
+        except (OSError, subprocess.SubprocessError) as error:  # no memory, or too many processes
+            say(f"node {process.id}  cannot be started now: {error}\n")
+            self._due[process] = _CLOCK.monotonic() + LONGEST_PAUSE_S
+            return
+        del self._due[process]
+        running.add(process)
 
     def _stop(self, running: set[NodeProcess]) -> int:
         if not running:
@@ -162,10 +188,13 @@ class Group:
         for wave in (running.difference(self._last), running.intersection(self._last)):
             for process in wave:
                 process.send(signal.SIGTERM)
-            while any(process.is_running for process in wave):
-                if self._leave_asked.wait(POLL_S):
-                    for process in running:
-                        process.send(signal.SIGKILL)
+            while any(process.is_running for process in wave) and self._asked <= 1:
+                time.sleep(POLL_S)
+            if self._asked > 1:
+                for process in running:
+                    process.send(signal.SIGKILL)
+            for process in wave:
+                process.wait()
         return max(abs(process.code or 0) for process in running)
 
 
@@ -241,9 +270,9 @@ def serve_processes(options: argparse.Namespace, environ: Mapping[str, str]) -> 
     ]
     restarts = Restarts()
     group = Group(processes, restarts.on_end, last=processes[:1])
-    restarts.give_up = group.stop_asked.set
+    restarts.give_up = group.give_up
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, group.on_signal)
+        signal.signal(number, group.ask_to_stop)
     addresses = [str(config.advertised_listeners[0]) for config, _ in nodes]
     say(f"{options.processes} nodes: {', '.join(addresses)}\n")
     code = group.run()

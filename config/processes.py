@@ -18,7 +18,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from config.checks import BUILT_IN
-from config.definition import ConfigError, as_list
+from config.definition import ConfigError, Effect, as_list
+from config.keys import BROKER_KEYS
 from config.node_config import METRICS_PORT, NodeConfig
 
 NODE_IDS_APART = 1000
@@ -83,7 +84,12 @@ def check_ports(configs: Iterable[NodeConfig]) -> None:
 
 def _built_in(config: NodeConfig, count: int) -> dict[str, str]:
     """What a node without a file is given; it has to be said to those that are told their roles."""
-    settings = {key: text for key, text in config.original.items() if config.sources.get(key) == BUILT_IN}
+    settings = {
+        key: text
+        for key, text in config.original.items()
+        # What is without effect would earn a notice once it is said.
+        if config.sources.get(key) == BUILT_IN and BROKER_KEYS[key].effect is not Effect.NONE
+    }
     for key in (*_REPLICAS, _SHARE_REPLICAS):
         if key in settings:
             settings[key] = str(min(3, count))

@@ -134,10 +134,20 @@ def consumed(project: Project, wanted: set[bytes]) -> list[bytes]:
     return found
 
 
-def in_sync(project: Project) -> bool:
-    """Whether every replica of the topic is."""
-    topic = AdminClient({"bootstrap.servers": project.bootstrap}).list_topics(TOPIC, timeout=30).topics[TOPIC]
-    return all(len(partition.isrs) == 3 for partition in topic.partitions.values())
+def until_in_sync(admin: AdminClient, when: str) -> None:
+    """Every replica of the topic; else which are not."""
+    deadline = time.monotonic() + DEADLINE_S
+    while short := replicas_missing(admin):
+        if time.monotonic() > deadline:
+            raise SystemExit(f"not within {DEADLINE_S} s, {when}: every replica is in sync\n{short}")
+        time.sleep(0.1)
+
+
+def replicas_missing(admin: AdminClient) -> str:
+    partitions = admin.list_topics(TOPIC, timeout=30).topics[TOPIC].partitions.values()
+    return "\n".join(
+        f"{TOPIC}-{each.id}: leader {each.leader}, in sync {each.isrs}" for each in partitions if len(each.isrs) < 3
+    )
 
 
 def check(project: Project) -> None:
@@ -155,13 +165,13 @@ def check(project: Project) -> None:
         say(f"node2 killed; 100 records later after {time.monotonic() - killed:.1f} s; {project.health('node2')}")
         project.compose("start", "node2")
         until(lambda: project.health("node2") == "running healthy", "node2 is healthy again")
-        until(lambda: in_sync(project), "every replica is in sync again")
+        until_in_sync(admin, "after node2 was killed")
         say(f"node2 started; in sync again {time.monotonic() - killed:.1f} s after its end")
         project.compose("stop", "node3")
         say(f"node3 stopped: {project.compose('ps', '--all', '--format', '{{.Status}}', 'node3').strip()}")
         load.more()
         project.compose("start", "node3")
-        until(lambda: in_sync(project), "every replica is in sync after a clean stop")
+        until_in_sync(admin, "after node3 was stopped")
     if load.failed:
         raise SystemExit(f"{len(load.failed)} records failed, such as: {load.failed[0]}")
     found = consumed(project, load.acknowledged)

@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     group = Group([node.process for node in nodes], on_end)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, group.on_signal)
+        signal.signal(number, group.ask_to_stop)
     say(f"bootstrap servers: {','.join(f'127.0.0.1:{node.port}' for node in nodes)}; Ctrl-C stops all\n")
     return group.run()
 

@@ -87,7 +87,7 @@ def test_those_that_others_need_are_stopped_last() -> None:
     stopped: list[int] = []
     first, *others = [Script(node_id, SLEEPS, stopped) for node_id in (1, 2, 3)]
     group = Group([first, *others], lambda _: None, last=[first])
-    threading.Timer(1.0, group.on_signal).start()
+    threading.Timer(1.0, group.ask_to_stop).start()
     assert group.run() == signal.SIGTERM  # how it ends without a handler
     assert stopped[-1] == 1
     assert sorted(stopped) == [1, 2, 3]
@@ -97,10 +97,35 @@ def test_a_second_signal_does_not_wait() -> None:
     stopped: list[int] = []
     nodes = [Script(1, IGNORES, stopped), Script(2, IGNORES, stopped)]
     group = Group(nodes, lambda _: None, last=nodes[:1])
-    threading.Timer(1.0, group.on_signal).start()
-    threading.Timer(1.5, group.on_signal).start()
+    threading.Timer(1.0, group.ask_to_stop).start()
+    threading.Timer(1.5, group.ask_to_stop).start()
     assert group.run() == signal.SIGKILL
     assert stopped[0] == 2
+
+
+def test_what_cannot_be_started_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late(Script):
+        tries = 0
+
+        def start(self) -> None:
+            self.tries += 1
+            if self.tries == 1:
+                raise BlockingIOError(11, "Resource temporarily unavailable")
+            super().start()
+
+    monkeypatch.setattr(processes, "LONGEST_PAUSE_S", 0.0)
+    node = Late(1, "print(1, flush=True)", [])
+    assert Group([node], lambda _: None).run() == FAILED
+    assert node.tries == 2
+
+
+def test_giving_up_twice_still_waits() -> None:
+    stopped: list[int] = []
+    group = Group([Script(1, SLEEPS, stopped)], lambda _: None)
+    for _ in range(2):
+        threading.Timer(0.5, group.give_up).start()
+    assert group.run() == signal.SIGTERM
+    assert stopped == [1]
 
 
 def test_a_group_of_which_nobody_is_left_ends() -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from broker.processes import process_configs
-from config.definition import ConfigError
+from config.checks import notices
+from config.definition import ConfigError, Effect
+from config.keys import BROKER_KEYS
 from config.node_config import NodeConfig
 from config.processes import process_settings
 from config.properties import load_node_config
@@ -112,12 +114,18 @@ def test_ports_that_are_none_stay_so(tmp_path: Path) -> None:
 def test_without_a_file_internal_topics_get_the_replicas_that_there_can_be(
     count: int, replicas: int, in_sync: int
 ) -> None:
+    wanted = {
+        "offsets.topic.replication.factor": replicas,
+        "transaction.state.log.replication.factor": replicas,
+        "transaction.state.log.min.isr": in_sync,
+        "share.coordinator.state.topic.replication.factor": replicas,
+        "share.coordinator.state.topic.min.isr": in_sync,
+    }
+    served = {key for key in wanted if BROKER_KEYS[key].effect is not Effect.NONE}
+    assert "offsets.topic.replication.factor" in served
     for config in nodes_without_file(count):
-        assert config.offsets_topic_replication_factor == replicas
-        assert config.transaction_state_log_replication_factor == replicas
-        assert config.share_coordinator_state_topic_replication_factor == replicas
-        assert config.transaction_state_log_min_isr == in_sync
-        assert config.share_coordinator_state_topic_min_isr == in_sync
+        assert {key: config.value(key) for key in served} == {key: wanted[key] for key in served}
+        assert notices(config) == [], "nobody has set what has no effect"
     chosen = nodes_without_file(count, "offsets.topic.replication.factor=1")
     assert {config.offsets_topic_replication_factor for config in chosen} == {1}
 
