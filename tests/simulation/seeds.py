@@ -18,8 +18,18 @@ REGRESSIONS: Final[dict[int, str]] = {}
 """Seeds of failures that were mended, with what was wrong."""
 
 CAUGHT_BY: Final = {
+    "high-watermark-too-far": 5,
     "no-truncation": 1,
     "reads-beyond-commit": 1,
+    "vote-not-synced": 1,
+    "votes-for-shorter-logs": 1,
+    "metadata-not-synced": 1,
+    "commits-without-majority": 1,
+    "flush-does-nothing": 1,
+    "sequence-not-checked": 3,
+    "producers-forgotten": 3,
+    "unclean-election": 1,
+    "snapshot-forgets-configs": 1,
 }
 """For every planted bug a seed by which it is caught."""
 
