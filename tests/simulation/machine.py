@@ -124,7 +124,6 @@ class Machine:
         self._network = network
         self._rng = rng
         self._random = DrawnRandom(rng)
-        self.run_task: asyncio.Task[None] | None = None
         self._stopping: asyncio.Event | None = None
         self.start_failures: list[str] = []
 
@@ -164,7 +163,7 @@ class Machine:
         life = self.life = Life(f"node-{self.id}.{self.lives}", self.host, self.rate, self._rng.randrange(-2000, 2000))
         self.disk.on_death = lambda: self._died(with_power=True)
         self.is_started = False
-        self.run_task = self._loop.live(life, self._run(life))
+        self._loop.live(life, self._run(life))
 
     async def _run(self, life: Life) -> None:
         clock = LifeClock(self._loop, life)

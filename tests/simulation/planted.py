@@ -20,12 +20,9 @@ import storage.recovery
 from broker.controller.partition_change import PartitionChange
 from broker.metadata.raft_log import KafkaMetadataLog
 from broker.replication.partition import Partition
-from broker.replication.replica import Replica
-from protocol.errors import ErrorCode
 from raft.leader import Leader
 from raft.quorum_state import HIGHEST_SUPPORTED_VERSION, QuorumStateFile, encode
 from storage.flushing import FlushJob
-from storage.log import Log
 from storage.producer_entry import ProducerAppendInfo, ProducerStateEntry
 from storage.producer_state import ProducerState
 from tests.simulation.plan import Plan
@@ -69,13 +66,6 @@ def _high_watermark_too_far() -> AbstractContextManager[Any]:
         return None if offset is None else min(offset + 1, own_end_offset)
 
     return patch.object(Partition, "next_high_watermark", wrong)
-
-
-def _isr_shrinks_alone() -> AbstractContextManager[Any]:
-    def maximal_isr(state: Partition) -> tuple[int, ...]:
-        return state.isr if state.proposed_isr is None else state.proposed_isr
-
-    return patch.object(Partition, "maximal_isr", property(maximal_isr))
 
 
 def _no_truncation() -> AbstractContextManager[Any]:
@@ -165,18 +155,6 @@ def _sequence_not_checked() -> AbstractContextManager[Any]:
     return planted()
 
 
-def _recovery_skipped() -> AbstractContextManager[Any]:
-    right = Log.open.__func__  # type: ignore[attr-defined]
-
-    def wrong(cls: Any, *arguments: Any, **options: Any) -> Log:
-        if "clean_shutdown" in options:
-            options["clean_shutdown"] = True
-        opened: Log = right(cls, *arguments, **options)
-        return opened
-
-    return patch.object(Log, "open", classmethod(wrong))
-
-
 def _producers_forgotten() -> AbstractContextManager[Any]:
     @contextmanager
     def planted() -> Any:
@@ -193,18 +171,6 @@ def _unclean_election() -> AbstractContextManager[Any]:
     return patch.object(PartitionChange, "_qualifies", lambda change, replica: change._can_lead(replica))
 
 
-def _stale_leader_epoch() -> AbstractContextManager[Any]:
-    @contextmanager
-    def planted() -> Any:
-        with (
-            patch.object(Partition, "check_leader_epoch", lambda state, epoch: ErrorCode.NONE),
-            patch.object(Replica, "check_follower", lambda replica, epoch: None),
-        ):
-            yield
-
-    return planted()
-
-
 def _snapshot_forgets_configs() -> AbstractContextManager[Any]:
     right = broker.metadata.snapshots.image_records  # type: ignore[attr-defined]
 
@@ -219,10 +185,6 @@ PLANTED: Final = {
     for bug in (
         Bug("ack-before-isr", "acks=all is answered before the replicas in sync have it", _ack_before_isr, CUTS),
         Bug("high-watermark-too-far", "the high watermark is one too far", _high_watermark_too_far, CUTS),
-        Bug(
-            "isr-shrinks-alone", "a leader shrinks its ISR without the controller", _isr_shrinks_alone, CUTS,
-            changes={"min_insync": 1},
-        ),
         Bug("no-truncation", "followers and leaders do not notice where their logs part", _no_truncation, CUTS),
         Bug("reads-beyond-commit", "consumers are given what is not committed", _reads_beyond_commit, CUTS),
         Bug("vote-not-synced", "a vote is told before it is on the platter", _vote_not_synced, POWER, True),
@@ -241,13 +203,11 @@ PLANTED: Final = {
         ),
         Bug("flush-does-nothing", "flush.messages=1 is not heeded", _flush_does_nothing, POWER, True),
         Bug("sequence-not-checked", "repeated batches are appended again", _sequence_not_checked, ("reset",)),
-        Bug("recovery-skipped", "a torn tail stays in the log after a crash", _recovery_skipped, POWER, True),
         Bug(
             "producers-forgotten", "recovery does not bring the producers back", _producers_forgotten,
             ("kill_leader", "kill", "reset"),
         ),
         Bug("unclean-election", "anybody alive may lead", _unclean_election, CUTS),
-        Bug("stale-leader-epoch", "epochs of leaders are not compared", _stale_leader_epoch, CUTS),
         Bug(
             "snapshot-forgets-configs", "a snapshot leaves out what was configured", _snapshot_forgets_configs,
             ("configure", "kill", "roll"),

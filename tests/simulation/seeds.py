@@ -18,10 +18,12 @@ REGRESSIONS: Final[dict[int, str]] = {}
 """Seeds of failures that were mended, with what was wrong."""
 
 CAUGHT_BY: Final = {
+    "ack-before-isr": 1,
     "high-watermark-too-far": 5,
     "no-truncation": 1,
     "reads-beyond-commit": 1,
     "vote-not-synced": 1,
+    "votes-twice": 14,
     "votes-for-shorter-logs": 1,
     "metadata-not-synced": 1,
     "commits-without-majority": 1,

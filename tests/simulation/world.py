@@ -6,6 +6,7 @@ says what happened and holds a hash of the whole trace.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import random
 from collections import Counter
@@ -85,6 +86,8 @@ class World:
         self.clients: list[Client] = []
         self.producers: list[Producer] = []
         self.consumers: list[Consumer] = []
+        self.running: list[asyncio.Task[None]] = []
+        """What the clients are at: producers first."""
         self.raft_check = RaftCheck(self)
         self.checks = [
             self.raft_check, ReplicaCheck(self), ImageCheck(self), ConsumerCheck(self), RecordCheck(self)
@@ -129,6 +132,8 @@ class World:
             finally:
                 virtual_s = self.loop.now - 1000
                 steps = self.loop.steps
+                self.running.clear()
+                del main
                 self.loop.end()
         self.counts["acknowledged"] = len(self.register.acked_values)
         self.counts["read"] = self.register.reads
