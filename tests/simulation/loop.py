@@ -70,6 +70,28 @@ class _Handle(asyncio.TimerHandle):
         return (self._when, self.order) < (other._when, other.order)  # type: ignore[attr-defined]
 
 
+class _Task(asyncio.Task[Any]):
+    """Hashed by its number, so that the order of a set of tasks is the same in every run."""
+
+    def __init__(self, number: int, *arguments: Any, **options: Any) -> None:
+        self._number = number
+        super().__init__(*arguments, **options)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+class _Future(asyncio.Future[Any]):
+    """The same."""
+
+    def __init__(self, number: int, loop: asyncio.AbstractEventLoop) -> None:
+        self._number = number
+        super().__init__(loop=loop)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
 class Stuck(Exception):
     """Everything waits, and no timer is set; or far more happened than could be meant."""
 
@@ -83,6 +105,8 @@ class VirtualLoop(base_events.BaseEventLoop):
         self.current: Life | None = None
         self.steps_max = sys.maxsize
         self._order = 0
+        self._made = 0
+        """Tasks and futures."""
         self._soon: deque[_Handle] = deque()
         self._timers: list[_Handle] = []
         self.lives: list[Life] = []
@@ -136,11 +160,16 @@ class VirtualLoop(base_events.BaseEventLoop):
     # Tasks.
 
     def create_task(self, coro: Any, *, name: object = None, context: Context | None = None) -> asyncio.Task[Any]:
-        task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, name=str(name), context=context)
+        self._made += 1
+        task = _Task(self._made, coro, loop=self, name=str(name), context=context)
         life = LIFE.get() if context is None else context.get(LIFE)
         if life is not None:
             life.keep(task)
         return task
+
+    def create_future(self) -> asyncio.Future[Any]:
+        self._made += 1
+        return _Future(self._made, self)
 
     def live(self, life: Life, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Starts something that belongs to the life."""

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, NamedTuple
 from unittest.mock import patch
 
+import broker.controller.alter_partition
 import broker.handlers.produce
 import broker.metadata.snapshots
 import broker.replication.fetcher
@@ -171,6 +172,10 @@ def _unclean_election() -> AbstractContextManager[Any]:
     return patch.object(PartitionChange, "_qualifies", lambda change, replica: change._can_lead(replica))
 
 
+def _stale_epoch_accepted() -> AbstractContextManager[Any]:
+    return patch.object(broker.controller.alter_partition, "_refusal", lambda *_: None)
+
+
 def _snapshot_forgets_configs() -> AbstractContextManager[Any]:
     right = broker.metadata.snapshots.image_records  # type: ignore[attr-defined]
 
@@ -208,6 +213,10 @@ PLANTED: Final = {
             ("kill_leader", "kill", "reset"),
         ),
         Bug("unclean-election", "anybody alive may lead", _unclean_election, CUTS),
+        Bug(
+            "stale-epoch-accepted", "the controller takes the ISR from a leader that was deposed",
+            _stale_epoch_accepted, ("isolate_leader", "isolate"), changes={"think_s": 0.3, "calm_s": 3.0},
+        ),
         Bug(
             "snapshot-forgets-configs", "a snapshot leaves out what was configured", _snapshot_forgets_configs,
             ("configure", "kill", "roll"),

@@ -31,6 +31,7 @@ CAUGHT_BY: Final = {
     "sequence-not-checked": 3,
     "producers-forgotten": 3,
     "unclean-election": 1,
+    "stale-epoch-accepted": 5,
     "snapshot-forgets-configs": 1,
 }
 """For every planted bug a seed by which it is caught."""
