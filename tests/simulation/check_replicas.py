@@ -18,6 +18,7 @@ class ReplicaCheck(Check):
         self._leaders: dict[tuple[int, int], int] = {}
         self._committed: dict[tuple[int, int], bytes] = {}
         self._reader = LogReader()
+        self._ends: dict[tuple[str, int], int] = {}
 
     def watch(self) -> None:
         for machine, node in running(self.world.brokers):
@@ -27,7 +28,8 @@ class ReplicaCheck(Check):
                     continue
                 if replica.state.is_leader:
                     self._check_leader(machine.id, replica)
-                self._check_committed(f"{machine.life.name}", replica)
+                self._check_committed(machine.life.name, replica)
+                self._count_cut(machine.life.name, replica)
 
     def _check_leader(self, node_id: int, replica: Replica) -> None:
         partition = replica.topic_partition.partition
@@ -41,6 +43,11 @@ class ReplicaCheck(Check):
             content = bytes(batch.buffer)
             if self._committed.setdefault((partition, batch.base_offset), content) != content:
                 self.violation(f"{name} holds another batch at {batch.base_offset} of {partition} as committed")
+
+    def _count_cut(self, name: str, replica: Replica) -> None:
+        key, end_offset = (name, replica.topic_partition.partition), replica.log.log_end_offset
+        self.world.counts["truncations seen"] += end_offset < self._ends.get(key, 0)
+        self._ends[key] = end_offset
 
     def finish(self) -> None:
         for partition in range(self.world.plan.partitions):

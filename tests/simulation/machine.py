@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import posixpath
 import random
 from collections import deque
@@ -17,15 +16,15 @@ from broker.node import Node
 from config.properties import load_node_config
 from protocol.errors import StorageError
 from protocol.ids import Uuid
-from tests.simulation.loop import Life, LifeClock, VirtualLoop
+from tests.simulation.loop import WALL_START_MS, Life, LifeClock, VirtualLoop
 from tests.simulation.network import Network
 from tests.support.node_in_memory import Disk
 
 T = TypeVar("T")
 
-log = logging.getLogger(__name__)
-
 POOL: Final = 4
+BUGS: Final = (AssertionError, AttributeError, KeyError, IndexError, TypeError)
+"""Faults of a node that no disk and no network can bring about."""
 
 
 class DrawnRandom:
@@ -106,8 +105,15 @@ class DrawnExecutor:
 
 class Machine:
     def __init__(
-        self, loop: VirtualLoop, network: Network, node_id: int, properties: Mapping[str, str], rng: random.Random
+        self,
+        loop: VirtualLoop,
+        network: Network,
+        node_id: int,
+        properties: Mapping[str, str],
+        rng: random.Random,
+        on_bug: Callable[[str], None],
     ) -> None:
+        """`on_bug` is told of exceptions that no fault explains."""
         self.id = node_id
         self.properties = dict(properties)
         self.host = f"10.0.0.{node_id}"
@@ -124,8 +130,11 @@ class Machine:
         self._network = network
         self._rng = rng
         self._random = DrawnRandom(rng)
+        self._on_bug = on_bug
         self._stopping: asyncio.Event | None = None
         self.start_failures: list[str] = []
+        self.lost_writes = 0
+        """Power cuts that came before something was synced."""
 
     def __repr__(self) -> str:
         return f"node {self.id}"
@@ -134,14 +143,9 @@ class Machine:
     def is_alive(self) -> bool:
         return self.life is not None and not self.life.is_dead
 
-    @property
-    def is_broker(self) -> bool:
-        return "broker" in self.properties.get("process.roles", "broker")
-
-    def format(self, cluster_id: str, initial_controllers: str | None) -> None:
+    def format(self, cluster_id: str) -> None:
         config = load_node_config(overrides=self._overrides()).config
-        options = FormatOptions(cluster_id=cluster_id, initial_controllers=initial_controllers)
-        format_directories(config, options, self.disk, self._random, 1_790_000_000_000)
+        format_directories(config, FormatOptions(cluster_id=cluster_id), self.disk, self._random, WALL_START_MS)
 
     def _overrides(self) -> list[str]:
         return [f"{key}={value}" for key, value in self.properties.items()]
@@ -180,8 +184,12 @@ class Machine:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
                 wait.cancel()
+            if isinstance(node._fault, BUGS):
+                self._on_bug(f"{life.name} has given up: {node._fault!r}")
             await node.stop()
-        except (StartupError, StorageError, OSError) as error:
+        except Exception as error:
+            if not isinstance(error, StartupError | StorageError | OSError) and not life.is_dead:
+                self._on_bug(f"{life.name} fails: {error!r}")
             self.start_failures.append(f"{life.name}: {error!r}")
         self.is_started = False
         self.end(with_power=True)
@@ -204,6 +212,7 @@ class Machine:
         self.node = None
         self.disk.on_death = None
         self._network.process_died(life, with_power=with_power)
+        self.lost_writes += not with_power and self.disk.has_unsynced
         # Should the node be in the middle of something, every step on the way out fails.
         self.disk.crash_at_step = 0
         self._loop.at(self._loop.now, self.disk.kill if with_power else self.disk.power_cut)

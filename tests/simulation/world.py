@@ -35,7 +35,7 @@ from tests.simulation.register import Register, Violation
 CLUSTER_ID: Final = "c2ltdWxhdGVkLWNsdXN0"
 TICK_S: Final = 0.1
 START_S: Final = 60.0
-STEPS_PER_S: Final = 20_000
+STEPS_MAX: Final = 10_000_000
 DIRECTORY: Final = "/disk/data"
 
 PROPERTIES: Final = {
@@ -81,6 +81,7 @@ class World:
         self.counts: Counter[str] = Counter()
         self.network = Network(self.loop, random.Random(seed + 1), self.trace)
         self.loop.network = self.network
+        self.loop.steps_max = STEPS_MAX
         self.register = Register(self.trace, self.say)
         self.machines: list[Machine] = []
         self.clients: list[Client] = []
@@ -130,6 +131,9 @@ class World:
             except Stuck as error:
                 self.violation(f"stuck: {error}")
             finally:
+                for machine in self.machines:
+                    self.trace(f"{machine} made {machine.disk.steps} steps in {machine.lives} lives")
+                    self.counts["power cuts that lost something"] += machine.lost_writes
                 virtual_s = self.loop.now - 1000
                 steps = self.loop.steps
                 self.running.clear()
@@ -196,10 +200,11 @@ class World:
                 "default.replication.factor": str(plan.replication_factor),
                 **plan.properties,
             }
-            machine = Machine(self.loop, self.network, node, properties, random.Random(self.rng.randrange(1 << 60)))
+            rng = random.Random(self.rng.randrange(1 << 60))
+            machine = Machine(self.loop, self.network, node, properties, rng, self.violation)
             machine.rate = 1 + self.rng.uniform(-plan.drift, plan.drift)
             self.machines.append(machine)
-            machine.format(CLUSTER_ID, None)
+            machine.format(CLUSTER_ID)
 
     @property
     def brokers(self) -> list[Machine]:

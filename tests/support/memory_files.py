@@ -292,6 +292,11 @@ class MemoryFiles:
         free = self.capacity_bytes - self.used_bytes()
         return max(0, min(size, free + max(0, len(inode.data) - offset)))
 
+    @property
+    def has_unsynced(self) -> bool:
+        """Whether a power cut would take something away from a file."""
+        return any(inode.unsynced for inode in _inodes(self._root))
+
     def used_bytes(self) -> int:
         return sum(len(inode.data) for inode in _inodes(self._root))
 
