@@ -1,9 +1,7 @@
 """`python -m tests.simulation SEED ...`: runs these seeds, and prints what happened and the hash of each trace.
 
--v          tells events as they happen
---logs      the nodes' own log lines, too
---random S  random seeds for S seconds, after those that were given
---fixed     the fixed set, planted bugs among it
+-v tells events as they happen, --logs adds what the nodes log. --fixed runs the fixed set, and the planted bugs, each
+of which must be caught; --random runs seeds at random, for so many seconds, after all others.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ ALWAYS: Final = (
 )  # fmt: skip
 WITH_POWER: Final = ("power_cut", "power_cut", "power_cut_leader", "power_cut_all")
 SUPERVISE_S: Final = 0.25
+FAULTS_MAX: Final = 40
 
 
 class Faults:
@@ -39,7 +40,9 @@ class Faults:
         kinds = plan.kinds or (ALWAYS + WITH_POWER if plan.is_synced else ALWAYS)
         self._supervise()
         await self._world.sleep(self._rng.uniform(0.5, 2))
-        for _ in range(plan.faults):
+        struck = 0
+        while struck < plan.faults or (struck < FAULTS_MAX and len(self._world.register.acked_values) < plan.writes):
+            struck += 1
             kind = self._rng.choice(kinds)
             strike: Callable[[], str | None] = getattr(self, f"_{kind}")
             detail = strike()

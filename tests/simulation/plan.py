@@ -17,12 +17,14 @@ class Plan:
     consumers: int
     think_s: float
     faults: int
-    """How many are drawn."""
+    """How many are drawn at least."""
     calm_s: float
     """At most, between two faults."""
     is_synced: bool
     """flush.messages=1: then the power may go; else processes may only die."""
     drift: float
+    writes: int = 1000
+    """Faults go on until so many records are acknowledged, within reason."""
     kinds: tuple[str, ...] = ()
     """Of faults; none: all that fit."""
     properties: dict[str, str] = field(default_factory=dict)

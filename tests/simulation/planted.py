@@ -42,7 +42,14 @@ class Bug(NamedTuple):
 
     def plan(self, plan: Plan) -> Plan:
         """The drawn plan, made to fit."""
-        fields = {**plan.__dict__, "kinds": self.kinds, "is_synced": self.is_synced, "think_s": 0.1, **self.changes}
+        fields = {
+            **plan.__dict__,
+            "kinds": self.kinds,
+            "is_synced": self.is_synced,
+            "think_s": 0.1,
+            "writes": 0,
+            **self.changes,
+        }
         configs = {key: value for key, value in plan.topic_configs.items() if key != "flush.messages"}
         fields["topic_configs"] = {**configs, "flush.messages": "1"} if self.is_synced else configs
         fields.update(
