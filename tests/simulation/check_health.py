@@ -17,10 +17,11 @@ class HealthCheck(Check):
     async def recover(self) -> None:
         world = self.world
         await self._until(self._why_not_healthy)
-        for producer in world.producers:
-            producer.is_stopping = True
-        count = len(world.producers)
-        await self._until(lambda: "" if all(task.done() for task in world.running[:count]) else "producers still write")
+        writers = (*world.producers, *world.committers)
+        for writer in writers:
+            writer.is_stopping = True
+        writing = world.running[: len(writers)]
+        await self._until(lambda: "" if all(task.done() for task in writing) else "producers still write")
         await self._until(self._why_not_read)
         await self._until(self._why_not_healthy)
         for consumer in world.consumers:

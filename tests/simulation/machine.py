@@ -143,9 +143,10 @@ class Machine:
     def is_alive(self) -> bool:
         return self.life is not None and not self.life.is_dead
 
-    def format(self, cluster_id: str) -> None:
+    def format(self, cluster_id: str, initial_controllers: str | None) -> None:
         config = load_node_config(overrides=self._overrides()).config
-        format_directories(config, FormatOptions(cluster_id=cluster_id), self.disk, self._random, WALL_START_MS)
+        options = FormatOptions(cluster_id=cluster_id, initial_controllers=initial_controllers)
+        format_directories(config, options, self.disk, self._random, WALL_START_MS)
 
     def _overrides(self) -> list[str]:
         return [f"{key}={value}" for key, value in self.properties.items()]

@@ -15,6 +15,10 @@ class Plan:
     partitions: int
     producers: int
     consumers: int
+    committers: int
+    """Clients that commit offsets to a group."""
+    is_dynamic: bool
+    """Whether the voters are told to `format` instead of standing in the configuration."""
     think_s: float
     faults: int
     """How many are drawn at least."""
@@ -55,6 +59,8 @@ def draw_plan(rng: random.Random) -> Plan:
         partitions=rng.choice((1, 2, 3)),
         producers=rng.choice((1, 2)),
         consumers=1,
+        committers=1,
+        is_dynamic=rng.random() < 0.4,
         think_s=rng.choice((0.02, 0.05, 0.1)),
         faults=rng.randint(6, 10),
         calm_s=4.0,

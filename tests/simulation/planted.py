@@ -48,6 +48,8 @@ class Bug(NamedTuple):
             "is_synced": self.is_synced,
             "think_s": 0.1,
             "writes": 0,
+            "committers": 0,
+            "is_dynamic": False,
             **self.changes,
         }
         configs = {key: value for key, value in plan.topic_configs.items() if key != "flush.messages"}

@@ -17,17 +17,21 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from protocol.errors import ErrorCode
+from protocol.ids import uuid_to_string
 from protocol.messages.create_topics import CreateTopicsRequest, CreateTopicsResponse
+from tests.simulation.check import Check
 from tests.simulation.check_consumers import ConsumerCheck
 from tests.simulation.check_health import HealthCheck
 from tests.simulation.check_images import ImageCheck
+from tests.simulation.check_offsets import OffsetCheck
 from tests.simulation.check_raft import RaftCheck
 from tests.simulation.check_records import RecordCheck
 from tests.simulation.check_replicas import ReplicaCheck
 from tests.simulation.clients import TOPIC, Client, Consumer, Producer
+from tests.simulation.committer import Committer
 from tests.simulation.faults import Faults
 from tests.simulation.loop import Stuck, VirtualLoop
-from tests.simulation.machine import Machine
+from tests.simulation.machine import DrawnRandom, Machine
 from tests.simulation.network import Network
 from tests.simulation.plan import Plan, draw_plan
 from tests.simulation.register import Register, Violation
@@ -87,12 +91,18 @@ class World:
         self.clients: list[Client] = []
         self.producers: list[Producer] = []
         self.consumers: list[Consumer] = []
+        self.committers: list[Committer] = []
         self.running: list[asyncio.Task[None]] = []
-        """What the clients are at: producers first."""
+        """What the clients are at: those that write first."""
         self.raft_check = RaftCheck(self)
-        self.checks = [
-            self.raft_check, ReplicaCheck(self), ImageCheck(self), ConsumerCheck(self), RecordCheck(self)
-        ]  # fmt: skip
+        self.checks: list[Check] = [
+            self.raft_check,
+            ReplicaCheck(self),
+            ImageCheck(self),
+            ConsumerCheck(self),
+            RecordCheck(self),
+            OffsetCheck(self),
+        ]
         self.health = HealthCheck(self)
         self.faults = Faults(self)
         self.loop.set_exception_handler(self._on_loop_error)
@@ -183,7 +193,7 @@ class World:
 
     def _make_machines(self) -> None:
         plan = self.plan
-        voters = ",".join(f"{node}@10.0.0.{node}:9093" for node in plan.controllers)
+        quorum_key, quorum, initial = self._quorum()
         nodes = sorted({*plan.controllers, *plan.brokers})
         for node in nodes:
             roles = [role for role, of in (("broker", plan.brokers), ("controller", plan.controllers)) if node in of]
@@ -194,7 +204,7 @@ class World:
                 "process.roles": ",".join(roles),
                 "node.id": str(node),
                 "listeners": ",".join(listeners),
-                "controller.quorum.voters": voters,
+                quorum_key: quorum,
                 "min.insync.replicas": str(plan.min_insync),
                 "offsets.topic.replication.factor": str(plan.replication_factor),
                 "default.replication.factor": str(plan.replication_factor),
@@ -204,7 +214,16 @@ class World:
             machine = Machine(self.loop, self.network, node, properties, rng, self.violation)
             machine.rate = 1 + self.rng.uniform(-plan.drift, plan.drift)
             self.machines.append(machine)
-            machine.format(CLUSTER_ID)
+            machine.format(CLUSTER_ID, initial if node in plan.controllers else None)
+
+    def _quorum(self) -> tuple[str, str, str | None]:
+        """The key that names the voters, its value, and whom to format a dynamic quorum with."""
+        addresses = {node: f"10.0.0.{node}:9093" for node in self.plan.controllers}
+        if not self.plan.is_dynamic:
+            return "controller.quorum.voters", ",".join(f"{node}@{at}" for node, at in addresses.items()), None
+        ids = DrawnRandom(self.rng)
+        initial = [f"{node}@{at}:{uuid_to_string(ids.uuid())}" for node, at in addresses.items()]
+        return "controller.quorum.bootstrap.servers", ",".join(addresses.values()), ",".join(initial)
 
     @property
     def brokers(self) -> list[Machine]:
@@ -257,4 +276,7 @@ class World:
             self.producers.append(self.client(f"producer{number}", Producer, think_s=plan.think_s, **common))
         for number in range(plan.consumers):
             self.consumers.append(self.client(f"consumer{number}", Consumer, **common))
-        self.running = [self.loop.live(client.life, client.run()) for client in (*self.producers, *self.consumers)]
+        for number in range(plan.committers):
+            self.committers.append(self.client(f"committer{number}", Committer))
+        clients = (*self.producers, *self.committers, *self.consumers)
+        self.running = [self.loop.live(client.life, client.run()) for client in clients]
