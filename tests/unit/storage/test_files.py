@@ -153,6 +153,19 @@ class TestForgetting:
         with pytest.raises(AssertionError):
             file.pread(1, 0)
 
+    def test_what_is_on_the_platter_can_be_looked_at(self) -> None:
+        files = self.files()
+        file = files.open("/d/a", create=True)
+        file.pwritev([b"synced"], 0)
+        assert files.has_unsynced
+        file.sync()
+        assert not files.has_unsynced
+        assert files.durable_bytes("/d/a") is None  # Its name is not.
+        files.sync_dir("/d")
+        file.pwritev([b"more"], 0)
+        assert files.durable_bytes("/d/a") == b"synced"
+        assert files.durable_bytes("/d") is None
+
     def test_unsynced_names(self) -> None:
         files = self.files()
         files.write_bytes("/d/a", b"a", sync=True)
