@@ -24,6 +24,7 @@ from broker.replication.partition import Partition
 from raft.leader import Leader
 from raft.quorum_state import HIGHEST_SUPPORTED_VERSION, QuorumStateFile, encode
 from storage.flushing import FlushJob
+from storage.log import Log
 from storage.producer_entry import ProducerAppendInfo, ProducerStateEntry
 from storage.producer_state import ProducerState
 from tests.simulation.plan import Plan
@@ -95,7 +96,23 @@ def _no_divergence() -> AbstractContextManager[Any]:
 
 
 def _reads_beyond_commit() -> AbstractContextManager[Any]:
-    return patch.object(broker.replication.fetching, "_end_offset", lambda log, params: log.log_end_offset)
+    read, locate = Log.read, Log.locate_recent
+
+    def end(log: Log, offset: int) -> int:
+        return log.log_end_offset if offset == log.high_watermark else offset
+
+    def reads(log: Log, offset: int, max_bytes: int, *, max_offset: int, **options: Any) -> Any:
+        return read(log, offset, max_bytes, max_offset=end(log, max_offset), **options)
+
+    def locates(log: Log, offset: int, max_bytes: int, end_offset: int) -> Any:
+        return locate(log, offset, max_bytes, end(log, end_offset))
+
+    @contextmanager
+    def planted() -> Any:
+        with patch.object(Log, "read", reads), patch.object(Log, "locate_recent", locates):
+            yield
+
+    return planted()
 
 
 def _vote_not_synced() -> AbstractContextManager[Any]:
