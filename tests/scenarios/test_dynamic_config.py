@@ -32,6 +32,7 @@ GZIP, LZ4, ZSTD = 1, 3, 4
 NOT_SHOWN = {
     "internal.segment.bytes": "as segment.bytes, for tests",
     "min.insync.replicas": "a partition of one replica never needs more than one: tests/unit/broker/replication",
+    "num.replica.fetchers": "one node fetches from nobody: tests/unit/broker/replication/test_fetchers.py",
     "num.recovery.threads.per.data.dir": "how many logs are recovered at once shows in time alone",
     "unclean.leader.election.enable": "needs a replica that is out of sync: tests/unit/broker/controller",
 }
