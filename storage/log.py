@@ -270,16 +270,7 @@ class Log(ReadableLog):
         except BaseException as e:
             self.failure = StorageError(self.log_dir, f"{self.topic_partition}: {e!r} after a write")
             raise
-        return AppendInfo(
-            append.first_offset,
-            last_offset,
-            append.max_timestamp,
-            append.log_append_time,
-            self.log_start_offset,
-            append.size,
-            append.records_count,
-            False,
-        )
+        return self._info(append, last_offset)
 
     def append_as_follower(self, records: Buffer, *, leader_epoch: int, now_ms: int) -> AppendInfo:
         """Batches as the leader has them. UnexpectedAppendOffset if they begin before the log's end."""
@@ -311,13 +302,9 @@ class Log(ReadableLog):
         if size > self.config.segment_bytes:
             message = f"{size} bytes exceed segment.bytes, {self.config.segment_bytes}"
             raise ApiError(ErrorCode.RECORD_LIST_TOO_LARGE, message)
-        analysis = in_order = None
+        analysis = None
         for batch in append.batches:
             if batch.producer_id >= 0:
-                if origin is AppendOrigin.CLIENT:
-                    in_order = self.producer_state.next_in_order(batch)
-                    if in_order is not None:
-                        break
                 analysis = self.producer_state.analyze(
                     append.batches, origin, guard=guard, transaction_version=transaction_version
                 )
@@ -332,8 +319,6 @@ class Log(ReadableLog):
             raise self._write_failed(e) from e
         try:
             self._take_in(append, analysis)
-            if in_order is not None:
-                in_order.add_batch_in_order(batch)
         except BaseException as e:
             # The bytes are in the file and the rest is not: nothing can be said of this log any more.
             self.failure = StorageError(self.log_dir, f"{self.topic_partition}: {e!r} after a write")
